@@ -1,0 +1,582 @@
+/*
+ * Where the time goes: waking across processors costs ten times what all the
+ * facts and the decision cost.  So after an event the gate looks for the next
+ * one a little longer before it sleeps, as long as that has lately been worth
+ * it (struct gate_patience).
+ *
+ * Reply, then record: what only the log wants is gathered after the answer.
+ */
+
+#include "fanotify/gate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fanotify/opener.h"
+#include "fanotify/syscall_access.h"
+#include "fanotify/target.h"
+#include "gatekeeper/base/clock.h"
+#include "gatekeeper/base/fd.h"
+#include "gatekeeper/base/log.h"
+#include "gatekeeper/policy/decide.h"
+#include "gatekeeper/wire/message.h"
+#include "gatekeeper/wire/record.h"
+
+/* Under load, look at the control socket after so many batches. */
+#define BATCHES_PER_CONTROL 16
+
+/* How long to look for the next event before sleeping. */
+#define PATIENCE_NS (100 * (CLOCK_NS_PER_MS / 1000))
+
+/* Credit is won by events soon after another, spent by looking in vain. */
+#define PATIENCE_CREDIT_MAX 16
+#define PATIENCE_COST	    4
+
+struct gate_patience {
+	int credit;
+	bool several_processors;
+	int64_t last_event_ns;
+};
+
+struct gate {
+	struct gate_ends ends;
+	int epoll;
+	int proc;    /* /proc */
+	int fds_dir; /* /proc/self/fd */
+	struct opener_cache *openers;
+	struct mount_table *mounts;
+	struct policy *policy; /* NULL before the first */
+	struct gate_patience patience;
+	int64_t now_ns; /* realtime, once a batch */
+	int64_t complained_s;
+	bool active;
+	bool stopping;
+	struct target target; /* large, so not on the stack */
+	char record[RECORD_SIZE_MAX * 2];
+};
+
+static int watch(struct gate *gate, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(gate->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static bool several_processors(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 &&
+	       CPU_COUNT(&set) > 1;
+}
+
+int gate_new(const struct gate_ends *ends, struct gate **ret)
+{
+	CLEANUP(gate_free) struct gate *gate = calloc(1, sizeof(*gate));
+	int r;
+
+	if (!gate)
+		return -ENOMEM;
+	gate->ends = *ends;
+	gate->patience.several_processors = several_processors();
+	gate->fds_dir = gate->proc = -1;
+	gate->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (gate->epoll < 0)
+		return -errno;
+	gate->fds_dir = open("/proc/self/fd", O_PATH | O_CLOEXEC);
+	if (gate->fds_dir < 0)
+		return -errno;
+	gate->proc = process_open_proc();
+	if (gate->proc < 0)
+		return gate->proc;
+	r = opener_cache_new(gate->proc, &gate->openers);
+	if (!r)
+		r = mount_table_new(&gate->mounts);
+	if (!r)
+		r = watch(gate, ends->control);
+	if (r)
+		return r;
+	*ret = STEAL(gate);
+	return 0;
+}
+
+struct gate *gate_free(struct gate *gate)
+{
+	if (!gate)
+		return NULL;
+	fd_close(gate->epoll);
+	fd_close(gate->fds_dir);
+	fd_close(gate->proc);
+	opener_cache_free(gate->openers);
+	mount_table_free(gate->mounts);
+	policy_free(gate->policy);
+	free(gate);
+	return NULL;
+}
+
+static void respond(struct gate *gate, int fd, bool allowed)
+{
+	struct fanotify_response response = {
+		.fd = fd,
+		.response = allowed ? FAN_ALLOW : FAN_DENY,
+	};
+
+	/* Fails with ENOENT where gatekeeper has answered in our stead. */
+	if (write(gate->ends.group, &response, sizeof(response)) < 0 &&
+	    errno != ENOENT)
+		log_error("the kernel does not take an answer: %m");
+}
+
+/* The account that any of the four uids belongs to, or POLICY_NONE. */
+static uint32_t account_of(const struct policy *policy,
+			   const struct process_ids *ids)
+{
+	uint32_t account = policy_account_of(policy, ids->uids[0]);
+
+	for (int i = 1; account == POLICY_NONE && i < 4; i++)
+		if (ids->uids[i] != ids->uids[i - 1])
+			account = policy_account_of(policy, ids->uids[i]);
+	return account;
+}
+
+static enum policy_kind kind_of(uint64_t mask)
+{
+	if (mask & FAN_OPEN_EXEC_PERM)
+		return POLICY_KIND_EXEC;
+	return mask & FAN_ONDIR ? POLICY_KIND_LIST : POLICY_KIND_OPEN;
+}
+
+/*
+ * Had it wanted to write, would the kernel have come this far?  File modes
+ * are checked before we are asked.  An ACL that grants writing shows in the
+ * group bits; capabilities override modes.
+ */
+static bool modes_forbid_writing(struct gate *gate, struct opener *opener)
+{
+	const struct target *target = &gate->target;
+	const uint32_t *uids = opener->ids.uids;
+
+	return !(target->mode & (S_IWGRP | S_IWOTH)) && uids[0] != 0 &&
+	       uids[1] == uids[0] && uids[2] == uids[0] &&
+	       uids[3] == uids[0] &&
+	       policy_account_of(gate->policy, target->owner) == POLICY_NONE &&
+	       opener_is_unprivileged(opener);
+}
+
+/* The answer depends on how the file is opened: find out, cheaply first. */
+static void decide_by_access(struct gate *gate, struct opener *opener,
+			     struct policy_question *question,
+			     struct policy_answer *ret)
+{
+	bool known = false;
+
+	if (modes_forbid_writing(gate, opener)) {
+		question->access = POLICY_ACCESS_READ;
+		known = policy_decide(gate->policy, question, ret) == 0 &&
+			ret->verdict == POLICY_ALLOW;
+	}
+	if (known)
+		return;
+	question->access = syscall_access_of(gate->proc, (pid_t)opener->tid)
+				   .access;
+	if (policy_decide(gate->policy, question, ret)) {
+		*ret = (struct policy_answer){
+			.verdict = POLICY_DENY,
+			.reason = POLICY_REASON_UNKNOWN_PATH,
+			.rule = POLICY_NONE,
+			.log = true,
+		};
+	}
+}
+
+static uint32_t loader_facts(struct gate *gate, struct opener *opener,
+			     enum policy_kind kind, int fd)
+{
+	const struct target *target = &gate->target;
+	bool of_exec = opener->stale &&
+		       opener->exec_inode == target->inode &&
+		       opener->exec_device == target->device;
+
+	if (kind == POLICY_KIND_EXEC) {
+		bool trusted = target->owner == 0 &&
+			       !(target->mode & (S_IWGRP | S_IWOTH));
+
+		return opener->expects_loader && trusted &&
+				       opener_is_loader_name(
+					       target->path,
+					       target->path_length) ?
+			       POLICY_FACT_INTERPRETER :
+			       0;
+	}
+	if (kind == POLICY_KIND_OPEN && !of_exec) {
+		/* Not known: it may well be one. */
+		bool loads = !opener_program(opener) || opener->is_loader;
+
+		if (loads && target_read_elf(fd).is_elf)
+			return POLICY_FACT_BY_LOADER;
+	}
+	return 0;
+}
+
+static void judge(struct gate *gate, struct opener *opener, uint32_t account,
+		  const struct fanotify_event_metadata *event,
+		  struct policy_question *question, struct policy_answer *ret)
+{
+	struct target *target = &gate->target;
+	enum policy_kind kind = kind_of(event->mask);
+
+	target_gather(gate->fds_dir, event->fd, gate->mounts, target);
+	if ((target->facts & POLICY_FACT_DELETED) &&
+	    kind == POLICY_KIND_OPEN &&
+	    syscall_access_of(gate->proc, event->pid).makes_unnamed)
+		target_accept_unnamed(target);
+
+	*question = (struct policy_question){
+		.account = account,
+		.kind = kind,
+		.access = kind == POLICY_KIND_EXEC ? POLICY_ACCESS_EXEC :
+			  kind == POLICY_KIND_LIST ? POLICY_ACCESS_READ :
+						     POLICY_ACCESS_UNKNOWN,
+		.facts = target->facts |
+			 loader_facts(gate, opener, kind, event->fd),
+		.path = target->path,
+		.path_length = target->path_length,
+		.device = target->device,
+		.inode = target->inode,
+		.size = target->size,
+		.changed_ns = target->changed_ns,
+		.now_s = gate->now_ns / CLOCK_NS_PER_S,
+	};
+	if (policy_decide(gate->policy, question, ret) == POLICY_NEED_ACCESS)
+		decide_by_access(gate, opener, question, ret);
+}
+
+/* What the gate must know at this thread's next event. */
+static void remember_exec(struct gate *gate, struct opener *opener,
+			  const struct policy_question *question,
+			  const struct policy_answer *answer, int fd)
+{
+	if (question->kind == POLICY_KIND_EXEC) {
+		opener->expects_loader = answer->verdict != POLICY_DENY &&
+					 target_read_elf(fd).has_loader;
+		opener_execs(gate->openers, opener, question->device,
+			     question->inode);
+	} else if (opener->exec_inode != question->inode ||
+		   opener->exec_device != question->device) {
+		opener->expects_loader = false;
+	}
+}
+
+static void note(struct gate *gate, const struct opener *opener,
+		 const struct policy_question *question,
+		 const struct policy_answer *answer)
+{
+	const struct policy *policy = gate->policy;
+	const struct policy_rule *rule =
+		answer->rule == POLICY_NONE ? NULL :
+					      policy_rule(policy, answer->rule);
+	struct record record = {
+		.time_ns = gate->now_ns,
+		.generation = policy_header(policy)->generation,
+		.kind = question->kind,
+		.access = question->access,
+		.verdict = answer->verdict,
+		.reason = answer->reason,
+		.uid = opener->ids.uids[0],
+		.pid = opener->ids.tgid,
+		.parent_pid = opener->ids.parent_tgid,
+	};
+	size_t length;
+
+	record_set(&record, RECORD_TEXT_ACCOUNT,
+		   policy_text(policy, policy_account(policy,
+						      question->account)
+					       ->name));
+	record_set(&record, RECORD_TEXT_PROGRAM, opener->program);
+	record.texts[RECORD_TEXT_COMMAND_LINE] = (struct record_bytes){
+		opener->command_line, opener->command_line_length};
+	record.texts[RECORD_TEXT_TARGET] = (struct record_bytes){
+		gate->target.path, gate->target.path_length};
+	if (rule) {
+		record_set(&record, RECORD_TEXT_RULE,
+			   policy_text(policy, rule->name));
+		record_set(&record, RECORD_TEXT_NOTE,
+			   policy_text(policy, rule->reason));
+	}
+	length = record_encode(&record, gate->record);
+	/* A full channel counts its losses itself. */
+	if (channel_put(gate->ends.channel, gate->record, length,
+			record_is_important(&record)) == 0 &&
+	    channel_wants_wake(gate->ends.channel)) {
+		uint64_t one = 1;
+
+		if (write(gate->ends.wake, &one, sizeof(one)) < 0)
+			log_warning("cannot wake the store: %m");
+	}
+}
+
+static void answer_leashed(struct gate *gate, struct opener *opener,
+			   uint32_t account,
+			   const struct fanotify_event_metadata *event)
+{
+	struct policy_question question;
+	struct policy_answer answer;
+	bool of_exec;
+
+	judge(gate, opener, account, event, &question, &answer);
+	of_exec = opener->stale && opener->exec_inode == question.inode &&
+		  opener->exec_device == question.device;
+	/* A refusal may end the process: describe it while it waits. */
+	if (answer.verdict == POLICY_DENY && !of_exec)
+		opener_describe(opener);
+	respond(gate, event->fd, answer.verdict != POLICY_DENY);
+
+	atomic_fetch_add_explicit(&gate->ends.shared->answered_total, 1,
+				  memory_order_relaxed);
+	if (answer.verdict == POLICY_DENY)
+		atomic_fetch_add_explicit(&gate->ends.shared->denied_total, 1,
+					  memory_order_relaxed);
+	if (answer.log && !of_exec)
+		opener_describe(opener);
+	remember_exec(gate, opener, &question, &answer, event->fd);
+	if (answer.log)
+		note(gate, opener, &question, &answer);
+}
+
+static void answer_event(struct gate *gate,
+			 const struct fanotify_event_metadata *event)
+{
+	struct opener *opener;
+	uint32_t account;
+	int r = opener_identify(gate->openers, event->pid, &opener);
+
+	if (r == OPENER_HIDDEN) {
+		respond(gate, event->fd, true);
+		return;
+	}
+	if (r) { /* gone: nobody hears the answer; or not to be known: no */
+		respond(gate, event->fd, false);
+		return;
+	}
+	account = account_of(gate->policy, &opener->ids);
+	if (account == POLICY_NONE)
+		respond(gate, event->fd, true);
+	else
+		answer_leashed(gate, opener, account, event);
+}
+
+/* The kernel has denied an event for which it found no descriptor. */
+static void complain(struct gate *gate)
+{
+	int64_t now_s = clock_monotonic_ns() / CLOCK_NS_PER_S;
+
+	if (now_s != gate->complained_s)
+		log_error("the kernel cannot hand over an event and has "
+			  "denied it: %m");
+	gate->complained_s = now_s;
+}
+
+static void mark_batch(struct gate_shared *shared)
+{
+	struct fanotify_event_metadata *first = (void *)shared->events;
+
+	first->event_len = 0;
+	atomic_store(&shared->answered, 0);
+	atomic_fetch_add_explicit(&shared->heartbeat, 1, memory_order_relaxed);
+}
+
+/* Read and answer one batch.  The number of events, 0 if none waited. */
+static int answer_batch(struct gate *gate)
+{
+	struct gate_shared *shared = gate->ends.shared;
+	const struct fanotify_event_metadata *event;
+	ssize_t left;
+	int count = 0;
+
+	mark_batch(shared);
+	left = read(gate->ends.group, shared->events, sizeof(shared->events));
+	if (left < 0) {
+		if (errno == EAGAIN || errno == EINTR)
+			return 0;
+		if (errno != EMFILE && errno != ENFILE && errno != ENOMEM)
+			return -errno;
+		complain(gate);
+		return 1;
+	}
+
+	gate->now_ns = clock_realtime_ns();
+	event = (void *)shared->events;
+	while (FAN_EVENT_OK(event, left)) {
+		if (event->vers != FANOTIFY_METADATA_VERSION)
+			return -EPROTO;
+		if (event->fd >= 0) {
+			answer_event(gate, event);
+			atomic_fetch_add(&shared->answered, 1);
+			close(event->fd);
+		}
+		count++;
+		event = FAN_EVENT_NEXT(event, left);
+	}
+	mark_batch(shared);
+	return count;
+}
+
+static int load_policy(struct gate *gate, int fd, uint64_t *ret_generation)
+{
+	CLEANUP(policy_free) struct policy *policy = NULL;
+	int r = policy_map(fd, &policy);
+
+	if (r)
+		return r < 0 ? r : -EINVAL;
+	*ret_generation = policy_header(policy)->generation;
+	policy_free(gate->policy);
+	gate->policy = STEAL(policy);
+	return 0;
+}
+
+static int take_policy(struct gate *gate, int fd)
+{
+	struct message reply = {.type = MESSAGE_LOADED};
+	int r = load_policy(gate, fd, &reply.value);
+
+	if (r) {
+		reply.type = MESSAGE_FAILED;
+		reply.value = (uint64_t)-r;
+	}
+	return message_send(gate->ends.control, &reply, -1);
+}
+
+static int go(struct gate *gate)
+{
+	if (gate->active || !gate->policy)
+		return gate->policy ? 0 : -EPROTO;
+	gate->active = true;
+	return watch(gate, gate->ends.group);
+}
+
+/*
+ * gatekeeper is gone.  A spare is of no use without it; the gate at work goes
+ * on by the policy it has, until a new gatekeeper has its own in place.
+ */
+static int orphaned(struct gate *gate)
+{
+	if (!gate->active) {
+		gate->stopping = true;
+		return 0;
+	}
+	log_error("gatekeeper is gone; going on with the policy in force");
+	return epoll_ctl(gate->epoll, EPOLL_CTL_DEL, gate->ends.control,
+			 NULL) ?
+		       -errno :
+		       0;
+}
+
+static int take_message(struct gate *gate)
+{
+	CLEANUP(fd_close) int fd = -1;
+	struct message message;
+	int r = message_receive(gate->ends.control, &message, &fd);
+
+	if (r == MESSAGE_NONE)
+		return 0;
+	if (r == MESSAGE_CLOSED)
+		return orphaned(gate);
+	if (r)
+		return r < 0 ? r : -EPROTO;
+	switch (message.type) {
+	case MESSAGE_POLICY:
+		return take_policy(gate, fd);
+	case MESSAGE_GO:
+		return go(gate);
+	case MESSAGE_STOP:
+		gate->stopping = true;
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+static bool worth_waiting(const struct gate *gate)
+{
+	return gate->patience.credit > 0 &&
+	       gate->patience.several_processors &&
+	       atomic_load_explicit(&gate->ends.shared->polling,
+				    memory_order_relaxed);
+}
+
+/* An event was found: soon after the last one, or out of a long silence? */
+static void note_event(struct gate *gate, int64_t now_ns)
+{
+	struct gate_patience *patience = &gate->patience;
+
+	if (now_ns - patience->last_event_ns < PATIENCE_NS &&
+	    patience->credit < PATIENCE_CREDIT_MAX)
+		patience->credit++;
+	patience->last_event_ns = now_ns;
+}
+
+/* Answer events until none has come for as long as is worth waiting. */
+static int answer_all(struct gate *gate)
+{
+	int64_t idle_since_ns = 0;
+
+	for (unsigned int batches = 1;; batches++) {
+		int64_t now_ns;
+		int n = answer_batch(gate);
+
+		if (n < 0)
+			return n;
+		now_ns = clock_monotonic_ns();
+		if (n > 0) {
+			note_event(gate, now_ns);
+			idle_since_ns = 0;
+			if (batches % BATCHES_PER_CONTROL == 0)
+				return 0;
+			continue;
+		}
+		if (!worth_waiting(gate))
+			return 0;
+		if (!idle_since_ns)
+			idle_since_ns = now_ns;
+		if (now_ns - idle_since_ns > PATIENCE_NS) {
+			gate->patience.credit -= PATIENCE_COST;
+			return 0;
+		}
+	}
+}
+
+static int take_turn(struct gate *gate)
+{
+	struct epoll_event events[2];
+	int count, r = 0;
+
+	count = epoll_wait(gate->epoll, events, 2, -1);
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; !r && i < count; i++)
+		if (events[i].data.fd == gate->ends.control)
+			r = take_message(gate);
+	if (!r && gate->active)
+		r = answer_all(gate);
+	return r;
+}
+
+int gate_run(struct gate *gate)
+{
+	int r = 0;
+
+	while (!r && !gate->stopping)
+		r = take_turn(gate);
+	while (!r && gate->active) {
+		r = answer_batch(gate);
+		if (r <= 0)
+			break;
+		r = 0;
+	}
+	return r;
+}

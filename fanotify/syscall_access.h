@@ -1,0 +1,35 @@
+#pragma once
+
+/*
+ * syscall_access - is a file being opened to be read, written, or run?
+ *
+ * A permission event does not say.  But the thread is stopped inside its
+ * system call, and /proc/TID/syscall shows the call's number and registers.
+ * Where flags are in a register they are the very ones the kernel used; where
+ * they are in memory (openat2) or elsewhere (io_uring) another thread could
+ * have changed them, and the open counts as writing.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "gatekeeper/base/cleanup.h"
+#include "gatekeeper/policy/vocabulary.h"
+
+struct syscall_access {
+	enum policy_access access; /* READ, WRITE or EXEC */
+	bool makes_unnamed;	   /* O_TMPFILE: a new file without a name */
+};
+
+/* Expected outcome of syscall_access_parse(). */
+enum {
+	SYSCALL_ACCESS_RUNNING = 1, /* not asleep yet: look again */
+};
+
+/* Judge the text of /proc/TID/syscall. */
+MUST_CHECK int syscall_access_parse(const char *text,
+				    struct syscall_access *ret);
+
+/* Look at thread tid, below /proc, whose descriptor is proc; writing where it cannot be found out. */
+struct syscall_access syscall_access_of(int proc, pid_t tid);

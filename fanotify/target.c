@@ -1,0 +1,119 @@
+#include "fanotify/target.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "gatekeeper/base/clock.h"
+
+#define DELETED		" (deleted)"
+#define ELF_HEADERS_MAX 64
+
+static bool ends_deleted(const struct target *target)
+{
+	size_t n = strlen(DELETED);
+
+	return target->path_length > n &&
+	       !memcmp(target->path + target->path_length - n, DELETED, n);
+}
+
+static void gather_path(int fds_dir, int fd, struct target *target)
+{
+	char name[16];
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "%d", fd);
+	n = readlinkat(fds_dir, name, target->path, TARGET_PATH_MAX);
+	if (n <= 0 || n == TARGET_PATH_MAX || target->path[0] != '/') {
+		target->facts |= POLICY_FACT_UNKNOWN_PATH;
+		n = n < 0 || n == TARGET_PATH_MAX ? 0 : n;
+	}
+	target->path[n] = '\0';
+	target->path_length = (size_t)n;
+	if (ends_deleted(target))
+		target->facts |= POLICY_FACT_DELETED;
+}
+
+void target_gather(int fds_dir, int fd, struct mount_table *mounts,
+		   struct target *ret)
+{
+	struct statx st;
+
+	ret->facts = 0;
+	gather_path(fds_dir, fd, ret);
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID,
+		  &st) < 0) {
+		/* No owner, no mount: nothing of it may be believed. */
+		ret->device = ret->inode = ret->size = 0;
+		ret->changed_ns = 0;
+		ret->mode = 0777;
+		ret->owner = 0;
+		ret->facts |= POLICY_FACT_UNKNOWN_PATH;
+		return;
+	}
+	ret->device = makedev(st.stx_dev_major, st.stx_dev_minor);
+	ret->inode = st.stx_ino;
+	ret->size = st.stx_size;
+	ret->changed_ns = st.stx_ctime.tv_sec * CLOCK_NS_PER_S +
+			  st.stx_ctime.tv_nsec;
+	ret->mode = st.stx_mode;
+	ret->owner = st.stx_uid;
+	if (!(st.stx_mask & STATX_MNT_ID) ||
+	    !mount_table_has(mounts, st.stx_mnt_id))
+		ret->facts |= POLICY_FACT_FOREIGN_MOUNT;
+}
+
+void target_accept_unnamed(struct target *target)
+{
+	if (!(target->facts & POLICY_FACT_DELETED))
+		return;
+	target->facts &= ~(uint32_t)POLICY_FACT_DELETED;
+	target->path_length -= strlen(DELETED);
+	target->path[target->path_length] = '\0';
+}
+
+/* Program headers of either word size begin with the 32-bit type. */
+static bool find_loader(int fd, uint64_t offset, size_t entry, size_t count)
+{
+	for (size_t i = 0; i < count && i < ELF_HEADERS_MAX; i++) {
+		uint32_t type;
+
+		if (pread(fd, &type, sizeof(type),
+			  (off_t)(offset + i * entry)) !=
+		    (ssize_t)sizeof(type))
+			return false;
+		if (type == PT_INTERP)
+			return true;
+	}
+	return false;
+}
+
+struct target_elf target_read_elf(int fd)
+{
+	union {
+		unsigned char ident[EI_NIDENT];
+		Elf64_Ehdr wide;
+		Elf32_Ehdr narrow;
+	} head = {{0}};
+	struct target_elf elf = {false, false};
+	ssize_t n = pread(fd, &head, sizeof(head), 0);
+
+	if (n < (ssize_t)sizeof(head.narrow) ||
+	    memcmp(head.ident, ELFMAG, SELFMAG))
+		return elf;
+	elf.is_elf = true;
+	if (head.ident[EI_CLASS] == ELFCLASS64 &&
+	    n >= (ssize_t)sizeof(head.wide))
+		elf.has_loader = find_loader(fd, head.wide.e_phoff,
+					     head.wide.e_phentsize,
+					     head.wide.e_phnum);
+	else if (head.ident[EI_CLASS] == ELFCLASS32)
+		elf.has_loader = find_loader(fd, head.narrow.e_phoff,
+					     head.narrow.e_phentsize,
+					     head.narrow.e_phnum);
+	return elf;
+}

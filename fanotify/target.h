@@ -1,0 +1,49 @@
+#pragma once
+
+/*
+ * target - what is being opened: the facts behind an event's descriptor
+ *
+ * Nothing is opened to find them out.  Everything is read through the event's
+ * own descriptor, which raises no event.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "gatekeeper/base/cleanup.h"
+#include "fanotify/mount_table.h"
+#include "gatekeeper/policy/decide.h"
+
+#define TARGET_PATH_MAX 4096
+
+struct target {
+	char path[TARGET_PATH_MAX + 1]; /* NUL-terminated */
+	size_t path_length;
+	uint32_t facts; /* enum policy_fact */
+	uint64_t device;
+	uint64_t inode;
+	uint64_t size;
+	int64_t changed_ns;
+	uint32_t mode;
+	uint32_t owner;
+};
+
+/* fds_dir is /proc/self/fd.  What cannot be had becomes a fact. */
+void target_gather(int fds_dir, int fd, struct mount_table *mounts,
+		   struct target *ret);
+
+/*
+ * A file made by O_TMPFILE has no name yet: judge it by its folder.  Turns
+ * "DIR/#INODE (deleted)" into "DIR/#INODE" and withdraws the fact.
+ */
+void target_accept_unnamed(struct target *target);
+
+/* Whether the file is ELF at all, and whether it asks for a loader. */
+struct target_elf {
+	bool is_elf;
+	bool has_loader; /* PT_INTERP */
+};
+
+struct target_elf target_read_elf(int fd);

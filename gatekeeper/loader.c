@@ -1,0 +1,73 @@
+#include "gatekeeper/loader.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gatekeeper/base/fd.h"
+#include "gatekeeper/base/log.h"
+#include "gatekeeper/wire/message.h"
+
+static int compile(const struct config_source *source, uint64_t generation,
+		   int end)
+{
+	struct report report = {.out = stderr};
+	struct message message = {.type = MESSAGE_POLICY, .value = generation};
+	CLEANUP(fd_close) int image = -1;
+	int r = config_compile(source, generation, &report, &image);
+
+	if (r) {
+		if (r < 0) {
+			errno = -r;
+			log_error("cannot load %s: %m", source->path);
+		}
+		message.type = MESSAGE_FAILED;
+	}
+	return message_send(end, &message, image);
+}
+
+int loader_start(const struct config_source *source, uint64_t generation,
+		 struct loader *ret)
+{
+	int ends[2];
+	pid_t pid;
+	int r = message_pair(ends);
+
+	if (r)
+		return r;
+	pid = fork();
+	if (pid == 0) {
+		signal(SIGPIPE, SIG_IGN);
+		_exit(compile(source, generation, ends[1]) ? 1 : 0);
+	}
+	r = -errno;
+	fd_close(ends[1]);
+	if (pid < 0) {
+		fd_close(ends[0]);
+		return r;
+	}
+	*ret = (struct loader){.pid = pid, .end = ends[0]};
+	return 0;
+}
+
+int loader_finish(struct loader *loader, int *ret_fd)
+{
+	struct message message;
+	int fd = -1;
+	int r = message_receive(loader->end, &message, &fd);
+
+	kill(loader->pid, SIGKILL); /* it has nothing left to do */
+	waitpid(loader->pid, NULL, 0);
+	fd_close(loader->end);
+	*loader = LOADER_EMPTY;
+	if (r)
+		return r < 0 ? r : -EPIPE;
+	if (message.type != MESSAGE_POLICY || fd < 0) {
+		fd_close(fd);
+		return LOADER_WRONG;
+	}
+	*ret_fd = fd;
+	return 0;
+}

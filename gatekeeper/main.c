@@ -1,0 +1,242 @@
+/*
+ * gatekeeper - puts accounts on a leash; see gatekeeper(8)
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <linux/capability.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "gatekeeper/base/fd.h"
+#include "gatekeeper/base/log.h"
+#include "gatekeeper/base/sandbox.h"
+#include "gatekeeper/policy/image.h"
+#include "gatekeeper/supervisor.h"
+
+#define RUN_DIR "/run/leash"
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_WRONG = 1, /* the configuration has mistakes */
+	EXIT_ERROR = 2,
+};
+
+struct options {
+	const char *config;
+	bool check;
+	bool foreground;
+};
+
+static void print_usage(FILE *out)
+{
+	fputs("Usage: gatekeeper --config FILE [--check] [--foreground]\n"
+	      "\n"
+	      "  --config FILE  the policy, usually /etc/leash.conf\n"
+	      "  --check        read and check it, say what is wrong, exit\n"
+	      "  --foreground   stay attached, for systemd or a terminal\n"
+	      "  --version      print the version\n"
+	      "\n"
+	      "SIGHUP reloads, SIGTERM stops.  See gatekeeper(8).\n",
+	      out);
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option names[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'k'},
+		{"foreground", no_argument, NULL, 'f'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {
+		switch (option) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case 'k':
+			options->check = true;
+			break;
+		case 'f':
+			options->foreground = true;
+			break;
+		case 'v':
+			puts("gatekeeper " LEASH_VERSION);
+			return EXIT_DONE;
+		case 'h':
+			print_usage(stdout);
+			return EXIT_DONE;
+		default:
+			print_usage(stderr);
+			return EXIT_ERROR;
+		}
+	}
+	if (optind < argc || !options->config) {
+		fputs(optind < argc ? "gatekeeper: too many arguments\n" :
+				      "gatekeeper: --config is missing\n",
+		      stderr);
+		print_usage(stderr);
+		return EXIT_ERROR;
+	}
+	return -1;
+}
+
+static int check(const struct config_source *source)
+{
+	struct report report = {.out = stderr};
+	CLEANUP(policy_free) struct policy *policy = NULL;
+	CLEANUP(fd_close) int fd = -1;
+	const struct policy_header *header;
+	int r = config_compile(source, 1, &report, &fd);
+
+	if (r == CONFIG_WRONG) {
+		fprintf(stderr, "%s: %d mistake(s)\n", source->path,
+			report.errors);
+		return EXIT_WRONG;
+	}
+	if (!r)
+		r = policy_map(fd, &policy);
+	if (r) {
+		errno = r < 0 ? -r : EINVAL;
+		log_error("cannot compile %s: %m", source->path);
+		return EXIT_ERROR;
+	}
+	header = policy_header(policy);
+	printf("%s: correct: %u account(s), %u rule(s), %llu bytes compiled\n",
+	       source->path, header->accounts.count, header->rules.count,
+	       (unsigned long long)header->size_bytes);
+	return EXIT_DONE;
+}
+
+/* What opening the group, marking, and starting helpers need; no more. */
+static int keep_privileges(void)
+{
+	static const int needed[] = {
+		CAP_SYS_ADMIN, CAP_SYS_PTRACE,	CAP_SETUID,
+		CAP_SETGID,    CAP_SETPCAP,	CAP_KILL,
+		CAP_CHOWN,     CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+		CAP_FOWNER,    CAP_SYS_CHROOT,
+	};
+
+	return sandbox_keep(needed, sizeof(needed) / sizeof(needed[0]));
+}
+
+static void die_last(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	/* Needs CAP_SYS_RESOURCE; systemd's OOMScoreAdjust= does it too. */
+	if (fd >= 0 && write(fd, "-1000", 5) < 0)
+		errno = 0;
+	fd_close(fd);
+}
+
+static int run(const struct options *options, int ready)
+{
+	const struct supervisor_options supervisor_options = {
+		.source = {options->config, LEASH_PROFILES_DIR},
+		.helpers_dir = LEASH_HELPERS_DIR,
+	};
+	CLEANUP(run_dir_free) struct run_dir *run_dir = NULL;
+	CLEANUP(supervisor_free) struct supervisor *supervisor = NULL;
+	int r = run_dir_take(RUN_DIR, &run_dir);
+
+	if (r == RUN_DIR_TAKEN) {
+		log_error("another gatekeeper is running (" RUN_DIR "/lock)");
+		return EXIT_ERROR;
+	}
+	die_last();
+	if (!r)
+		r = keep_privileges();
+	if (!r)
+		r = supervisor_new(&supervisor_options, run_dir, &supervisor);
+	if (!r)
+		r = supervisor_start(supervisor);
+	if (r == SUPERVISOR_CONFIG_WRONG)
+		return EXIT_WRONG;
+	if (!r && ready >= 0 && write(ready, "", 1) < 0)
+		log_warning("cannot tell the starting process: %m");
+	fd_close(ready);
+	if (r) {
+		errno = -r;
+		log_error("cannot start: %m");
+		return EXIT_ERROR;
+	}
+	r = supervisor_run(supervisor);
+	if (r) {
+		errno = -r;
+		log_error("cannot go on: %m; the gates stay at work");
+		_exit(EXIT_ERROR); /* freeing would end them */
+	}
+	run_dir_remove(run_dir);
+	return EXIT_DONE;
+}
+
+/* Go into the background; the caller's command ends once the leash holds. */
+static int run_detached(const struct options *options)
+{
+	int ends[2], status;
+	char byte;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return EXIT_ERROR;
+	pid = fork();
+	if (pid < 0) {
+		log_error("cannot fork: %m");
+		return EXIT_ERROR;
+	}
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		fd_close(ends[0]);
+		setsid();
+		if (chdir("/") < 0 || null < 0 || dup2(null, 0) < 0 ||
+		    dup2(null, 1) < 0)
+			return EXIT_ERROR;
+		return run(options, ends[1]);
+	}
+	fd_close(ends[1]);
+	if (read(ends[0], &byte, 1) == 1)
+		return EXIT_DONE;
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_ERROR;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {NULL, false, false};
+	CLEANUP_FREE char *config = NULL;
+	int r;
+
+	log_start("gatekeeper");
+	r = parse_options(argc, argv, &options);
+	if (r >= 0)
+		return r;
+	/* Reloads happen from another folder. */
+	config = realpath(options.config, NULL);
+	if (!config) {
+		log_error("%s: %m", options.config);
+		return EXIT_ERROR;
+	}
+	options.config = config;
+	if (options.check)
+		return check(&(struct config_source){config,
+						     LEASH_PROFILES_DIR});
+	if (geteuid() != 0) {
+		log_error("must be started by root");
+		return EXIT_ERROR;
+	}
+	return options.foreground ? run(&options, -1) :
+				    run_detached(&options);
+}

@@ -1,0 +1,667 @@
+/*
+ * The tables grow as plain arrays and are written out one behind the other.
+ * Equal texts share their bytes: a rule's path exists once, as the names on
+ * its edges, however many rules lie below the same folder.
+ */
+
+#include "gatekeeper/policy/build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "gatekeeper/base/fd.h"
+#include "gatekeeper/policy/glob.h"
+
+struct table {
+	void *entries;
+	uint32_t count;
+	uint32_t room;
+};
+
+struct policy_builder {
+	struct policy_header header;
+	struct table uids, accounts, nodes, globs, rules, inodes, digests;
+	struct table watch, strings;
+	struct table edges; /* open addressing; count is its size */
+	uint32_t edges_used;
+	struct table interned; /* struct policy_text, open addressing */
+	uint32_t interned_used;
+};
+
+#define AT(table, type, i) (&((type *)(table).entries)[i])
+
+static int table_add(struct table *table, const void *entry, size_t size,
+		     uint32_t *ret)
+{
+	if (table->count == table->room) {
+		uint32_t room = table->room ? table->room * 2 : 64;
+		void *grown = table->room > UINT32_MAX / 4 ?
+				      NULL :
+				      realloc(table->entries, room * size);
+
+		if (!grown)
+			return -ENOMEM;
+		table->entries = grown;
+		table->room = room;
+	}
+	memcpy((char *)table->entries + table->count * size, entry, size);
+	if (ret)
+		*ret = table->count;
+	table->count++;
+	return 0;
+}
+
+static int table_zeroed(struct table *table, uint32_t count, size_t size)
+{
+	table->entries = calloc(count, size);
+	if (!table->entries)
+		return -ENOMEM;
+	table->count = table->room = count;
+	return 0;
+}
+
+/* The slot where text is, or where it would go. */
+static struct policy_text *interned_slot(const struct policy_builder *builder,
+					 const char *text, size_t length)
+{
+	const char *strings = builder->strings.entries;
+	uint32_t mask = builder->interned.count - 1;
+	uint64_t hash = policy_edge_hash(builder->header.hash_seed, 0, 0, text,
+					 length);
+
+	for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
+		struct policy_text *slot =
+			AT(builder->interned, struct policy_text, i);
+
+		/* Offset 0 is the empty text: in the table, an empty slot. */
+		if (!slot->offset || (slot->length == length &&
+				      !memcmp(strings + slot->offset, text,
+					      length)))
+			return slot;
+	}
+}
+
+static int intern_grow(struct policy_builder *builder)
+{
+	struct table old = builder->interned;
+
+	if (builder->interned_used < old.count / 2)
+		return 0;
+	if (table_zeroed(&builder->interned, old.count * 2,
+			 sizeof(struct policy_text))) {
+		builder->interned = old;
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < old.count; i++) {
+		struct policy_text *text = AT(old, struct policy_text, i);
+
+		if (text->offset)
+			*interned_slot(builder,
+				       (char *)builder->strings.entries +
+					       text->offset,
+				       text->length) = *text;
+	}
+	free(old.entries);
+	return 0;
+}
+
+static int intern(struct policy_builder *builder, const char *text,
+		  size_t length, struct policy_text *ret)
+{
+	struct table *strings = &builder->strings;
+	struct policy_text *slot;
+
+	if (!length) {
+		*ret = (struct policy_text){0, 0};
+		return 0;
+	}
+	if (intern_grow(builder))
+		return -ENOMEM;
+	slot = interned_slot(builder, text, length);
+	if (slot->offset) {
+		*ret = *slot;
+		return 0;
+	}
+
+	if (strings->room - strings->count < length + 1) {
+		uint64_t room = (uint64_t)strings->room * 2 + length + 1;
+		void *grown = room > UINT32_MAX / 2 ?
+				      NULL :
+				      realloc(strings->entries, room);
+
+		if (!grown)
+			return -ENOMEM;
+		strings->entries = grown;
+		strings->room = (uint32_t)room;
+	}
+	*slot = (struct policy_text){strings->count, (uint32_t)length};
+	memcpy((char *)strings->entries + strings->count, text, length);
+	strings->count += (uint32_t)length;
+	((char *)strings->entries)[strings->count++] = '\0';
+	builder->interned_used++;
+	*ret = *slot;
+	return 0;
+}
+
+static int intern_text(struct policy_builder *builder, const char *text,
+		       struct policy_text *ret)
+{
+	return intern(builder, text ? text : "", text ? strlen(text) : 0, ret);
+}
+
+int policy_builder_new(struct policy_builder **ret)
+{
+	CLEANUP(policy_builder_free)
+	struct policy_builder *builder = calloc(1, sizeof(*builder));
+	char empty = '\0';
+
+	if (!builder)
+		return -ENOMEM;
+	if (getrandom(&builder->header.hash_seed,
+		      sizeof(builder->header.hash_seed), 0) < 0)
+		return -errno;
+	if (table_add(&builder->strings, &empty, 1, NULL) ||
+	    table_zeroed(&builder->edges, 64, sizeof(struct policy_edge)) ||
+	    table_zeroed(&builder->interned, 64, sizeof(struct policy_text)))
+		return -ENOMEM;
+	*ret = STEAL(builder);
+	return 0;
+}
+
+struct policy_builder *policy_builder_free(struct policy_builder *builder)
+{
+	if (!builder)
+		return NULL;
+	free(builder->uids.entries);
+	free(builder->accounts.entries);
+	free(builder->nodes.entries);
+	free(builder->edges.entries);
+	free(builder->globs.entries);
+	free(builder->rules.entries);
+	free(builder->inodes.entries);
+	free(builder->digests.entries);
+	free(builder->watch.entries);
+	free(builder->strings.entries);
+	free(builder->interned.entries);
+	free(builder);
+	return NULL;
+}
+
+static int node_new(struct policy_builder *builder, uint32_t flags,
+		    uint32_t *ret)
+{
+	struct policy_node node = {
+		.rules = POLICY_NONE,
+		.globs = POLICY_NONE,
+		.any_depth = POLICY_NONE,
+		.flags = flags,
+	};
+
+	return table_add(&builder->nodes, &node, sizeof(node), ret);
+}
+
+int policy_builder_account(struct policy_builder *builder, const char *name,
+			   uint32_t uid, uint32_t *ret)
+{
+	struct policy_account account = {
+		.uid = uid,
+		.mode = POLICY_MODE_ENFORCE,
+		.files_default = POLICY_DENY,
+		.programs_default = POLICY_DENY,
+	};
+
+	if (intern_text(builder, name, &account.name) ||
+	    node_new(builder, 0, &account.files) ||
+	    node_new(builder, 0, &account.programs))
+		return -ENOMEM;
+	return table_add(&builder->accounts, &account, sizeof(account), ret);
+}
+
+void policy_builder_account_mode(struct policy_builder *builder,
+				 uint32_t account, enum policy_mode mode)
+{
+	AT(builder->accounts, struct policy_account, account)->mode = mode;
+}
+
+void policy_builder_account_default(struct policy_builder *builder,
+				    uint32_t account, enum policy_class class,
+				    enum policy_verdict verdict)
+{
+	struct policy_account *entry =
+		AT(builder->accounts, struct policy_account, account);
+
+	if (class == POLICY_CLASS_FILES)
+		entry->files_default = verdict;
+	else
+		entry->programs_default = verdict;
+}
+
+int policy_builder_uids(struct policy_builder *builder, uint32_t account,
+			uint32_t first, uint32_t last)
+{
+	struct policy_uid_range range = {first, last, account, 0};
+
+	for (uint32_t i = 0; i < builder->uids.count; i++) {
+		const struct policy_uid_range *other =
+			AT(builder->uids, struct policy_uid_range, i);
+
+		if (first <= other->last && other->first <= last)
+			return POLICY_BUILD_UID_TAKEN;
+	}
+	return table_add(&builder->uids, &range, sizeof(range), NULL);
+}
+
+/* The slot of an edge, or the empty one where it belongs. */
+static struct policy_edge *edge_slot(const struct policy_builder *builder,
+				     const struct policy_edge *key,
+				     uint64_t hash)
+{
+	uint32_t mask = builder->edges.count - 1;
+
+	for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
+		struct policy_edge *edge =
+			AT(builder->edges, struct policy_edge, i);
+
+		/* Texts are interned: the same text, the same place. */
+		if (edge->kind == POLICY_EDGE_NONE ||
+		    (edge->from == key->from && edge->kind == key->kind &&
+		     edge->text.offset == key->text.offset &&
+		     edge->text.length == key->text.length))
+			return edge;
+	}
+}
+
+static uint64_t edge_hash(const struct policy_builder *builder,
+			  const struct policy_edge *edge)
+{
+	return policy_edge_hash(builder->header.hash_seed, edge->from,
+				edge->kind,
+				(char *)builder->strings.entries +
+					edge->text.offset,
+				edge->text.length);
+}
+
+static int edges_grow(struct policy_builder *builder)
+{
+	struct table old = builder->edges;
+
+	if (builder->edges_used < old.count / 2)
+		return 0;
+	if (table_zeroed(&builder->edges, old.count * 2,
+			 sizeof(struct policy_edge))) {
+		builder->edges = old;
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < old.count; i++) {
+		struct policy_edge *edge = AT(old, struct policy_edge, i);
+
+		if (edge->kind != POLICY_EDGE_NONE)
+			*edge_slot(builder, edge, edge_hash(builder, edge)) =
+				*edge;
+	}
+	free(old.entries);
+	return 0;
+}
+
+static int edge_child(struct policy_builder *builder, uint32_t from,
+		      enum policy_edge_kind kind, const char *bytes,
+		      size_t length, uint32_t *ret)
+{
+	struct policy_edge key = {.from = from, .kind = kind};
+	struct policy_edge *slot;
+	uint64_t hash;
+
+	if (intern(builder, bytes, length, &key.text) || edges_grow(builder))
+		return -ENOMEM;
+	hash = edge_hash(builder, &key);
+	slot = edge_slot(builder, &key, hash);
+	if (slot->kind == POLICY_EDGE_NONE) {
+		struct policy_node *node;
+
+		if (node_new(builder, 0, &key.to))
+			return -ENOMEM;
+		key.tag = (uint32_t)(hash >> 32);
+		*slot = key;
+		builder->edges_used++;
+		node = AT(builder->nodes, struct policy_node, from);
+		if (kind == POLICY_EDGE_PREFIX)
+			node->prefix_lengths |= UINT64_C(1) << length;
+		if (kind == POLICY_EDGE_SUFFIX)
+			node->suffix_lengths |= UINT64_C(1) << length;
+	}
+	*ret = slot->to;
+	return 0;
+}
+
+static int glob_child(struct policy_builder *builder, uint32_t from,
+		      const char *bytes, size_t length, uint32_t *ret)
+{
+	struct policy_glob glob;
+	uint32_t index;
+
+	if (intern(builder, bytes, length, &glob.pattern))
+		return -ENOMEM;
+	glob.next = AT(builder->nodes, struct policy_node, from)->globs;
+	for (uint32_t g = glob.next; g != POLICY_NONE;) {
+		const struct policy_glob *other =
+			AT(builder->globs, struct policy_glob, g);
+
+		if (other->pattern.offset == glob.pattern.offset &&
+		    other->pattern.length == length) {
+			*ret = other->to;
+			return 0;
+		}
+		g = other->next;
+	}
+	if (node_new(builder, 0, &glob.to) ||
+	    table_add(&builder->globs, &glob, sizeof(glob), &index))
+		return -ENOMEM;
+	AT(builder->nodes, struct policy_node, from)->globs = index;
+	*ret = glob.to;
+	return 0;
+}
+
+static int any_depth_child(struct policy_builder *builder, uint32_t from,
+			   uint32_t *ret)
+{
+	struct policy_node *node =
+		AT(builder->nodes, struct policy_node, from);
+	uint32_t index = node->any_depth;
+
+	if (node->flags & POLICY_NODE_ANY_DEPTH) {
+		*ret = from; /* a chain of ** is one */
+		return 0;
+	}
+	if (index == POLICY_NONE) {
+		if (node_new(builder, POLICY_NODE_ANY_DEPTH, &index))
+			return -ENOMEM;
+		AT(builder->nodes, struct policy_node, from)->any_depth =
+			index;
+	}
+	*ret = index;
+	return 0;
+}
+
+static bool has_magic(const char *bytes, size_t length)
+{
+	return glob_is_pattern(bytes, length) || memchr(bytes, '\\', length);
+}
+
+/* The child of from for one component of a pattern. */
+static int pattern_child(struct policy_builder *builder, uint32_t from,
+			 const char *bytes, size_t length, uint32_t *ret)
+{
+	if (length == 2 && bytes[0] == '*' && bytes[1] == '*')
+		return any_depth_child(builder, from, ret);
+	if (!has_magic(bytes, length))
+		return edge_child(builder, from, POLICY_EDGE_NAME, bytes,
+				  length, ret);
+	if (bytes[0] == '*' && length > 1 && length - 1 <= POLICY_AFFIX_MAX &&
+	    !has_magic(bytes + 1, length - 1))
+		return edge_child(builder, from, POLICY_EDGE_SUFFIX, bytes + 1,
+				  length - 1, ret);
+	if (bytes[length - 1] == '*' && length > 1 &&
+	    length - 1 <= POLICY_AFFIX_MAX && !has_magic(bytes, length - 1))
+		return edge_child(builder, from, POLICY_EDGE_PREFIX, bytes,
+				  length - 1, ret);
+	return glob_child(builder, from, bytes, length, ret);
+}
+
+/* Walk path from node, making what is missing; yields its last node. */
+static int path_node(struct policy_builder *builder, uint32_t node,
+		     const char *path, bool is_pattern, uint32_t *ret)
+{
+	int r = 0;
+
+	if (is_pattern && path[0] != '/')
+		r = any_depth_child(builder, node, &node);
+	while (!r) {
+		size_t length;
+
+		path += strspn(path, "/");
+		length = strcspn(path, "/");
+		if (!length)
+			break;
+		r = is_pattern ? pattern_child(builder, node, path, length,
+					       &node) :
+				 edge_child(builder, node, POLICY_EDGE_NAME,
+					    path, length, &node);
+		path += length;
+	}
+	/* `x/` and then `**`: what is below x, not x itself. */
+	if (!r && AT(builder->nodes, struct policy_node, node)->flags &
+		    POLICY_NODE_ANY_DEPTH)
+		r = glob_child(builder, node, "*", 1, &node);
+	if (!r)
+		*ret = node;
+	return r;
+}
+
+static bool disagree(enum policy_effect one, enum policy_effect other)
+{
+	return (one == POLICY_EFFECT_DENY) != (other == POLICY_EFFECT_DENY);
+}
+
+static bool conflicts(const struct policy_builder *builder, uint32_t node,
+		      const struct policy_rule_spec *spec, bool is_pattern,
+		      const char **ret_origin)
+{
+	uint32_t i = AT(builder->nodes, struct policy_node, node)->rules;
+
+	while (i != POLICY_NONE) {
+		const struct policy_rule *rule =
+			AT(builder->rules, struct policy_rule, i);
+
+		/* A denial with an end may stand beside what it suspends. */
+		int64_t denied_until_s = spec->effect == POLICY_EFFECT_DENY ?
+						 spec->until_s :
+						 rule->until_s;
+
+		if (!is_pattern && !rule->is_pattern && !denied_until_s &&
+		    disagree((enum policy_effect)rule->effect, spec->effect)) {
+			*ret_origin = (char *)builder->strings.entries +
+				      rule->origin.offset;
+			return true;
+		}
+		i = rule->next;
+	}
+	return false;
+}
+
+int policy_builder_rule(struct policy_builder *builder,
+			const struct policy_rule_spec *spec,
+			const char **ret_origin)
+{
+	const struct policy_account *account =
+		AT(builder->accounts, struct policy_account, spec->account);
+	bool is_pattern = glob_is_pattern(spec->path, strlen(spec->path));
+	struct policy_rule rule = {
+		.until_s = spec->until_s,
+		.digest = POLICY_NONE,
+		.effect = (uint8_t)spec->effect,
+		.is_pattern = is_pattern,
+		.observe = spec->observe,
+		.quiet = spec->quiet,
+	};
+	uint32_t node, index;
+	int r;
+
+	r = path_node(builder,
+		      spec->class == POLICY_CLASS_FILES ? account->files :
+							  account->programs,
+		      spec->path, is_pattern, &node);
+	if (r)
+		return r;
+	if (conflicts(builder, node, spec, is_pattern, ret_origin))
+		return POLICY_BUILD_CONFLICT;
+
+	if (intern_text(builder, spec->name ? spec->name : spec->origin,
+			&rule.name) ||
+	    intern_text(builder, spec->origin, &rule.origin) ||
+	    intern_text(builder, spec->reason, &rule.reason))
+		return -ENOMEM;
+	if (spec->digest &&
+	    table_add(&builder->digests, spec->digest, sizeof(*spec->digest),
+		      &rule.digest))
+		return -ENOMEM;
+	rule.next = AT(builder->nodes, struct policy_node, node)->rules;
+	if (table_add(&builder->rules, &rule, sizeof(rule), &index))
+		return -ENOMEM;
+	AT(builder->nodes, struct policy_node, node)->rules = index;
+
+	if (spec->inode) {
+		struct policy_inode inode = *spec->inode;
+
+		inode.account = spec->account;
+		inode.rule = index;
+		return table_add(&builder->inodes, &inode, sizeof(inode),
+				 NULL);
+	}
+	return 0;
+}
+
+int policy_builder_watch(struct policy_builder *builder, const char *path)
+{
+	struct policy_text text;
+
+	if (intern_text(builder, path, &text))
+		return -ENOMEM;
+	return table_add(&builder->watch, &text, sizeof(text), NULL);
+}
+
+int policy_builder_settings(struct policy_builder *builder,
+			    const struct policy_settings *settings)
+{
+	struct policy_header *header = &builder->header;
+
+	header->mode = settings->mode;
+	header->user_uid = settings->user_uid;
+	header->user_gid = settings->user_gid;
+	header->keep_days = settings->keep_days;
+	header->max_mb = settings->max_mb;
+	if (intern_text(builder, settings->database, &header->database) ||
+	    intern_text(builder, settings->user, &header->user))
+		return -ENOMEM;
+	return 0;
+}
+
+static int by_first_uid(const void *a, const void *b)
+{
+	const struct policy_uid_range *one = a, *other = b;
+
+	return (one->first > other->first) - (one->first < other->first);
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct policy_inode *one = a, *other = b;
+
+	if (one->device != other->device)
+		return one->device < other->device ? -1 : 1;
+	if (one->inode != other->inode)
+		return one->inode < other->inode ? -1 : 1;
+	return (one->account > other->account) -
+	       (one->account < other->account);
+}
+
+static void sort_table(struct table *table, size_t size,
+		       int (*compare)(const void *, const void *))
+{
+	if (table->count)
+		qsort(table->entries, table->count, size, compare);
+}
+
+static int write_all(int fd, const void *bytes, size_t length)
+{
+	const char *at = bytes;
+
+	while (length) {
+		ssize_t n = write(fd, at, length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_tables(struct policy_builder *builder, int fd)
+{
+	static const char padding[8];
+	struct policy_header *h = &builder->header;
+	const struct {
+		const struct table *table;
+		struct policy_span *span;
+		size_t entry;
+	} tables[] = {
+		{&builder->uids, &h->uids, sizeof(struct policy_uid_range)},
+		{&builder->accounts, &h->accounts,
+		 sizeof(struct policy_account)},
+		{&builder->nodes, &h->nodes, sizeof(struct policy_node)},
+		{&builder->edges, &h->edges, sizeof(struct policy_edge)},
+		{&builder->globs, &h->globs, sizeof(struct policy_glob)},
+		{&builder->rules, &h->rules, sizeof(struct policy_rule)},
+		{&builder->inodes, &h->inodes, sizeof(struct policy_inode)},
+		{&builder->digests, &h->digests,
+		 sizeof(struct policy_digest)},
+		{&builder->strings, &h->strings, 1},
+		{&builder->watch, &h->watch, sizeof(struct policy_text)},
+	};
+	const size_t count = sizeof(tables) / sizeof(tables[0]);
+	uint64_t at = sizeof(*h);
+	int r;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bytes = tables[i].table->count * tables[i].entry;
+
+		if (at > UINT32_MAX)
+			return -EFBIG;
+		tables[i].span->offset = (uint32_t)at;
+		tables[i].span->count = tables[i].table->count;
+		at = (at + bytes + 7) & ~UINT64_C(7);
+	}
+	h->size_bytes = at;
+
+	r = write_all(fd, h, sizeof(*h));
+	for (size_t i = 0; !r && i < count; i++) {
+		size_t bytes = tables[i].table->count * tables[i].entry;
+
+		r = write_all(fd, tables[i].table->entries, bytes);
+		if (!r)
+			r = write_all(fd, padding, (0 - bytes) & 7);
+	}
+	return r;
+}
+
+int policy_builder_finish(struct policy_builder *builder, uint64_t generation,
+			  int *ret_fd)
+{
+	CLEANUP(fd_close) int fd = -1;
+	int r;
+
+	sort_table(&builder->uids, sizeof(struct policy_uid_range),
+		   by_first_uid);
+	sort_table(&builder->inodes, sizeof(struct policy_inode), by_inode);
+	builder->header.magic = POLICY_IMAGE_MAGIC;
+	builder->header.version = POLICY_IMAGE_VERSION;
+	builder->header.generation = generation;
+
+	fd = memfd_create("leash-policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	r = write_tables(builder, fd);
+	if (r)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS,
+		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
+		return -errno;
+	*ret_fd = STEAL_FD(fd);
+	return 0;
+}

@@ -1,0 +1,294 @@
+#include "gatekeeper/policy/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
+static bool span_fits(const struct policy *policy, struct policy_span span,
+		      size_t entry)
+{
+	return span.offset % 8 == 0 && span.offset <= policy->size &&
+	       span.count <= (policy->size - span.offset) / entry;
+}
+
+static bool text_fits(const struct policy *policy, struct policy_text text)
+{
+	uint32_t room = policy->header->strings.count;
+
+	return text.offset < room && text.length < room - text.offset &&
+	       policy->strings[text.offset + text.length] == '\0' &&
+	       !memchr(policy->strings + text.offset, '\0', text.length);
+}
+
+static bool index_fits(uint32_t index, struct policy_span span)
+{
+	return index == POLICY_NONE || index < span.count;
+}
+
+/* Lists run towards smaller indices, so they end. */
+static bool list_fits(uint32_t next, uint32_t here)
+{
+	return next == POLICY_NONE || next < here;
+}
+
+static bool verdict_fits(uint32_t verdict)
+{
+	return verdict == POLICY_ALLOW || verdict == POLICY_DENY;
+}
+
+static bool mode_fits(uint32_t mode)
+{
+	return mode == POLICY_MODE_ENFORCE || mode == POLICY_MODE_OBSERVE;
+}
+
+static bool find_tables(struct policy *policy)
+{
+	const struct policy_header *h = (const void *)policy->base;
+
+	policy->header = h;
+	if (policy->size < sizeof(*h) || h->magic != POLICY_IMAGE_MAGIC ||
+	    h->version != POLICY_IMAGE_VERSION ||
+	    h->size_bytes != policy->size || !mode_fits(h->mode))
+		return false;
+
+#define TABLE(name)                                                            \
+	if (!span_fits(policy, h->name, sizeof(*policy->name)))                \
+		return false;                                                  \
+	policy->name = (const void *)(policy->base + h->name.offset)
+	TABLE(uids);
+	TABLE(accounts);
+	TABLE(nodes);
+	TABLE(edges);
+	TABLE(globs);
+	TABLE(rules);
+	TABLE(inodes);
+	TABLE(digests);
+	TABLE(strings);
+	TABLE(watch);
+#undef TABLE
+	return h->edges.count && !(h->edges.count & (h->edges.count - 1)) &&
+	       text_fits(policy, h->database) && text_fits(policy, h->user);
+}
+
+static bool accounts_fit(const struct policy *policy)
+{
+	const struct policy_header *h = policy->header;
+
+	for (uint32_t i = 0; i < h->uids.count; i++) {
+		const struct policy_uid_range *range = &policy->uids[i];
+
+		if (range->account >= h->accounts.count ||
+		    range->last < range->first ||
+		    (i && range->first <= range[-1].last))
+			return false;
+	}
+	for (uint32_t i = 0; i < h->accounts.count; i++) {
+		const struct policy_account *account = &policy->accounts[i];
+
+		if (!text_fits(policy, account->name) ||
+		    !mode_fits(account->mode) ||
+		    account->files >= h->nodes.count ||
+		    account->programs >= h->nodes.count ||
+		    !verdict_fits(account->files_default) ||
+		    !verdict_fits(account->programs_default))
+			return false;
+	}
+	for (uint32_t i = 0; i < h->watch.count; i++)
+		if (!text_fits(policy, policy->watch[i]))
+			return false;
+	return true;
+}
+
+static bool trie_fits(const struct policy *policy)
+{
+	const struct policy_header *h = policy->header;
+	bool empty_slot = false;
+
+	for (uint32_t i = 0; i < h->nodes.count; i++) {
+		const struct policy_node *node = &policy->nodes[i];
+
+		if (!index_fits(node->rules, h->rules) ||
+		    !index_fits(node->globs, h->globs) ||
+		    !index_fits(node->any_depth, h->nodes))
+			return false;
+		/* One step of `**`, never a chain of them. */
+		if (node->any_depth != POLICY_NONE &&
+		    policy->nodes[node->any_depth].any_depth != POLICY_NONE)
+			return false;
+	}
+	for (uint32_t i = 0; i < h->edges.count; i++) {
+		const struct policy_edge *edge = &policy->edges[i];
+
+		if (edge->kind == POLICY_EDGE_NONE) {
+			empty_slot = true;
+			continue;
+		}
+		if (edge->kind > POLICY_EDGE_SUFFIX ||
+		    edge->to >= h->nodes.count ||
+		    !text_fits(policy, edge->text))
+			return false;
+	}
+	for (uint32_t i = 0; i < h->globs.count; i++)
+		if (!text_fits(policy, policy->globs[i].pattern) ||
+		    policy->globs[i].to >= h->nodes.count ||
+		    !list_fits(policy->globs[i].next, i))
+			return false;
+	return empty_slot; /* so that every search of the table ends */
+}
+
+static bool rules_fit(const struct policy *policy)
+{
+	const struct policy_header *h = policy->header;
+
+	for (uint32_t i = 0; i < h->rules.count; i++) {
+		const struct policy_rule *rule = &policy->rules[i];
+
+		if (!text_fits(policy, rule->name) ||
+		    !text_fits(policy, rule->origin) ||
+		    !text_fits(policy, rule->reason) ||
+		    !list_fits(rule->next, i) ||
+		    !index_fits(rule->digest, h->digests) ||
+		    rule->effect < POLICY_EFFECT_DENY ||
+		    rule->effect > POLICY_EFFECT_RUN)
+			return false;
+	}
+	for (uint32_t i = 0; i < h->inodes.count; i++)
+		if (policy->inodes[i].rule >= h->rules.count)
+			return false;
+	return true;
+}
+
+static int check(struct policy *policy)
+{
+	return find_tables(policy) && accounts_fit(policy) &&
+			       trie_fits(policy) && rules_fit(policy) ?
+		       0 :
+		       POLICY_BAD_IMAGE;
+}
+
+int policy_view(const void *image, size_t size, struct policy **ret)
+{
+	CLEANUP(policy_free) struct policy *policy = calloc(1, sizeof(*policy));
+	int r;
+
+	if (!policy)
+		return -ENOMEM;
+	policy->base = image;
+	policy->size = size;
+	if (size < sizeof(struct policy_header))
+		return POLICY_BAD_IMAGE;
+	r = check(policy);
+	if (r)
+		return r;
+	*ret = STEAL(policy);
+	return 0;
+}
+
+int policy_map(int fd, struct policy **ret)
+{
+	CLEANUP(policy_free) struct policy *policy = NULL;
+	struct stat st;
+	void *memory;
+	int seals, r;
+
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || (seals & SEALS) != SEALS)
+		return POLICY_BAD_IMAGE;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size < (off_t)sizeof(struct policy_header))
+		return POLICY_BAD_IMAGE;
+
+	policy = calloc(1, sizeof(*policy));
+	if (!policy)
+		return -ENOMEM;
+	memory = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	policy->base = memory;
+	policy->size = (size_t)st.st_size;
+	policy->mapped = true;
+	r = check(policy);
+	if (r)
+		return r;
+	*ret = STEAL(policy);
+	return 0;
+}
+
+struct policy *policy_free(struct policy *policy)
+{
+	if (policy && policy->mapped)
+		munmap((void *)(uintptr_t)policy->base, policy->size);
+	free(policy);
+	return NULL;
+}
+
+const struct policy_header *policy_header(const struct policy *policy)
+{
+	return policy->header;
+}
+
+const char *policy_text(const struct policy *policy, struct policy_text text)
+{
+	return policy->strings + text.offset;
+}
+
+const struct policy_account *policy_account(const struct policy *policy,
+					    uint32_t account)
+{
+	return &policy->accounts[account];
+}
+
+const struct policy_rule *policy_rule(const struct policy *policy,
+				      uint32_t rule)
+{
+	return &policy->rules[rule];
+}
+
+const char *policy_watch(const struct policy *policy, uint32_t i)
+{
+	return policy_text(policy, policy->watch[i]);
+}
+
+uint32_t policy_account_of(const struct policy *policy, uint32_t uid)
+{
+	uint32_t low = 0, high = policy->header->uids.count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct policy_uid_range *range = &policy->uids[middle];
+
+		if (uid < range->first)
+			high = middle;
+		else if (uid > range->last)
+			low = middle + 1;
+		else
+			return range->account;
+	}
+	return POLICY_NONE;
+}
+
+/* Seeded, so that names chosen by an agent cannot pile up in one place. */
+uint64_t policy_edge_hash(uint64_t seed, uint32_t from, uint32_t kind,
+			  const char *bytes, size_t length)
+{
+	uint64_t h = seed ^ ((uint64_t)from << 32 | kind) ^
+		     (uint64_t)length * UINT64_C(0x9e3779b97f4a7c15);
+
+	while (length) {
+		uint64_t word = 0;
+		size_t n = length < 8 ? length : 8;
+
+		memcpy(&word, bytes, n);
+		h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
+		h ^= h >> 32;
+		bytes += n;
+		length -= n;
+	}
+	h *= UINT64_C(0xc4ceb9fe1a85ec53);
+	return h ^ h >> 29;
+}

@@ -1,0 +1,200 @@
+#pragma once
+
+/*
+ * image - the compiled policy: one flat piece of memory without pointers
+ *
+ * gatekeeper compiles leash.conf into an image in a sealed memfd and hands the
+ * same one to every gate.  policy_map() checks all of it, once: afterwards
+ * every index in it is within its table, every list ends, every text is
+ * NUL-terminated, and nothing need be checked again.
+ *
+ * Layout: this header, then the tables it points to, each 8-byte aligned.
+ *
+ *   uids      sorted ranges of uids that belong to an account
+ *   accounts  name, defaults, and the roots of its two tries
+ *   nodes     a trie over path components, for all accounts together
+ *   edges     one open-addressed hash table: (node, kind, bytes) -> node
+ *   globs     component patterns that no hash can find, listed by node
+ *   rules     what is allowed or denied, listed by node
+ *   inodes    sorted (device, inode, account) of single files denied
+ *   digests   what a program allowed by content looked like when hashed
+ *   strings   all text
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gatekeeper/base/cleanup.h"
+#include "gatekeeper/policy/vocabulary.h"
+
+#define POLICY_IMAGE_MAGIC   UINT64_C(0x6c656173682d7031) /* leash-p1 */
+#define POLICY_IMAGE_VERSION 1
+
+struct policy_span {
+	uint32_t offset; /* bytes from the start of the image */
+	uint32_t count;	 /* entries */
+};
+
+struct policy_text {
+	uint32_t offset; /* bytes from the start of the strings */
+	uint32_t length; /* without the NUL that follows */
+};
+
+struct policy_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t mode; /* enum policy_mode */
+	uint64_t size_bytes;
+	uint64_t generation;
+	uint64_t hash_seed;
+	struct policy_span uids;
+	struct policy_span accounts;
+	struct policy_span nodes;
+	struct policy_span edges; /* a power of two */
+	struct policy_span globs;
+	struct policy_span rules;
+	struct policy_span inodes;
+	struct policy_span digests;
+	struct policy_span strings;
+	struct policy_span watch; /* policy_text: mount points */
+	struct policy_text database;
+	struct policy_text user; /* whom the helpers run as */
+	uint32_t user_uid;
+	uint32_t user_gid;
+	uint32_t keep_days;
+	uint32_t max_mb;
+};
+
+struct policy_uid_range {
+	uint32_t first;
+	uint32_t last;
+	uint32_t account;
+	uint32_t zero;
+};
+
+struct policy_account {
+	struct policy_text name;
+	uint32_t uid;
+	uint32_t mode;		/* enum policy_mode */
+	uint32_t files;		/* node */
+	uint32_t programs;	/* node */
+	uint32_t files_default; /* enum policy_verdict: ALLOW or DENY */
+	uint32_t programs_default;
+};
+
+struct policy_node {
+	uint32_t rules;	    /* first rule here, or POLICY_NONE */
+	uint32_t globs;	    /* first glob edge from here, or POLICY_NONE */
+	uint32_t any_depth; /* the node of `**` behind this, or POLICY_NONE */
+	uint32_t flags;
+	uint64_t prefix_lengths; /* bit n: edges for names starting so */
+	uint64_t suffix_lengths; /* bit n: edges for names ending so */
+};
+
+#define POLICY_NODE_ANY_DEPTH 1u /* this is a `**`: stays for every name */
+
+enum policy_edge_kind {
+	POLICY_EDGE_NONE, /* an empty slot */
+	POLICY_EDGE_NAME,
+	POLICY_EDGE_PREFIX, /* `lib*` */
+	POLICY_EDGE_SUFFIX, /* `*.pem` */
+};
+
+#define POLICY_AFFIX_MAX 63 /* longest prefix or suffix found by hash */
+
+struct policy_edge {
+	uint32_t from;
+	uint32_t to;
+	uint32_t kind;
+	uint32_t tag; /* of the hash, so that texts are rarely compared */
+	struct policy_text text;
+};
+
+struct policy_glob {
+	struct policy_text pattern;
+	uint32_t to;
+	uint32_t next; /* a smaller index, or POLICY_NONE */
+};
+
+struct policy_rule {
+	struct policy_text name;   /* given, or FILE:LINE */
+	struct policy_text origin; /* FILE:LINE */
+	struct policy_text reason; /* the administrator's words, or empty */
+	int64_t until_s;	   /* realtime; 0: for good */
+	uint32_t next;		   /* a smaller index, or POLICY_NONE */
+	uint32_t digest;	   /* or POLICY_NONE */
+	uint8_t effect;		   /* enum policy_effect */
+	uint8_t is_pattern;
+	uint8_t observe; /* its denials are only noted */
+	uint8_t quiet;	 /* what it allows is not logged */
+	uint32_t zero;
+};
+
+struct policy_inode {
+	uint64_t device;
+	uint64_t inode;
+	uint32_t account;
+	uint32_t rule;
+};
+
+struct policy_digest {
+	uint64_t device;
+	uint64_t inode;
+	uint64_t size;
+	int64_t changed_ns; /* ctime: only root can set it back */
+};
+
+struct policy;
+
+/* Expected outcome of policy_map(). */
+enum {
+	POLICY_BAD_IMAGE = 1, /* not an image, or one that lies */
+};
+
+/*
+ * Map the image in fd, which must be a memfd sealed against every change,
+ * and check it.  fd stays the caller's.
+ */
+MUST_CHECK int policy_map(int fd, struct policy **ret);
+struct policy *policy_free(struct policy *policy);
+DEFINE_CLEANUP(struct policy *, policy_free)
+
+/* Check an image in plain memory, borrowed.  For tests and fuzzing. */
+MUST_CHECK int policy_view(const void *image, size_t size,
+			   struct policy **ret);
+
+const struct policy_header *policy_header(const struct policy *policy);
+const char *policy_text(const struct policy *policy, struct policy_text text);
+const struct policy_account *policy_account(const struct policy *policy,
+					    uint32_t account);
+const struct policy_rule *policy_rule(const struct policy *policy,
+				      uint32_t rule);
+
+/* The i-th path to watch; header->watch.count of them, none: all. */
+const char *policy_watch(const struct policy *policy, uint32_t i);
+
+/* The account that uid belongs to, or POLICY_NONE. */
+uint32_t policy_account_of(const struct policy *policy, uint32_t uid);
+
+/* The hash of an edge's key; builder and reader must agree on it. */
+uint64_t policy_edge_hash(uint64_t seed, uint32_t from, uint32_t kind,
+			  const char *bytes, size_t length);
+
+/* The tables, for policy/decide.c. */
+struct policy {
+	const unsigned char *base;
+	size_t size;
+	bool mapped;
+	const struct policy_header *header;
+	const struct policy_uid_range *uids;
+	const struct policy_account *accounts;
+	const struct policy_node *nodes;
+	const struct policy_edge *edges;
+	const struct policy_glob *globs;
+	const struct policy_rule *rules;
+	const struct policy_inode *inodes;
+	const struct policy_digest *digests;
+	const char *strings;
+	const struct policy_text *watch;
+};

@@ -1,0 +1,82 @@
+#include "gatekeeper/policy/vocabulary.h"
+
+#include <stdbool.h>
+
+const char *policy_kind_word(uint32_t kind)
+{
+	switch ((enum policy_kind)kind) {
+	case POLICY_KIND_OPEN:
+		return "open";
+	case POLICY_KIND_LIST:
+		return "list";
+	case POLICY_KIND_EXEC:
+		return "exec";
+	case POLICY_KIND_DAEMON:
+		return "daemon";
+	}
+	return "?";
+}
+
+const char *policy_access_word(uint32_t access)
+{
+	switch ((enum policy_access)access) {
+	case POLICY_ACCESS_UNKNOWN:
+		return "any";
+	case POLICY_ACCESS_READ:
+		return "read";
+	case POLICY_ACCESS_WRITE:
+		return "write";
+	case POLICY_ACCESS_EXEC:
+		return "exec";
+	}
+	return "?";
+}
+
+const char *policy_verdict_word(uint32_t verdict)
+{
+	switch ((enum policy_verdict)verdict) {
+	case POLICY_ALLOW:
+		return "allow";
+	case POLICY_DENY:
+		return "deny";
+	case POLICY_OBSERVE:
+		return "observe";
+	}
+	return "?";
+}
+
+const char *policy_reason_text(uint32_t reason, uint32_t verdict)
+{
+	bool allowed = verdict == POLICY_ALLOW;
+
+	switch ((enum policy_reason)reason) {
+	case POLICY_REASON_RULE:
+		return allowed ? "a rule allows it" : "a rule denies it";
+	case POLICY_REASON_DEFAULT:
+		return allowed ? "no rule denies it (default allow)" :
+				 "no rule allows it (default deny)";
+	case POLICY_REASON_READ_ONLY:
+		return "the rule allows reading only";
+	case POLICY_REASON_INODE:
+		return "another name of a file that a rule denies";
+	case POLICY_REASON_FOREIGN_MOUNT:
+		return "reached through a mount that is not the host's own";
+	case POLICY_REASON_DELETED:
+		return "the file was deleted; its name proves nothing";
+	case POLICY_REASON_UNKNOWN_PATH:
+		return "its path could not be found out";
+	case POLICY_REASON_CONTENT:
+		return "its content is not the one that was allowed";
+	case POLICY_REASON_LOADER:
+		return "a program loader was to run it, and it may not be run";
+	case POLICY_REASON_INTERPRETER:
+		return "the loader of a program that may run";
+	case POLICY_REASON_TOO_COMPLEX:
+		return "too many patterns match at once to decide";
+	case POLICY_REASON_GATE_LOST:
+		return "the gate was being replaced";
+	case POLICY_REASON_NOT_LEASHED:
+		return "not a leashed account";
+	}
+	return "?";
+}

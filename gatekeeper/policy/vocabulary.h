@@ -1,0 +1,71 @@
+#pragma once
+
+/*
+ * vocabulary - the words that policy, gates, log and people share
+ *
+ * The numbers are written to disk and into shared memory: never renumber,
+ * only append.
+ */
+
+#include <stdint.h>
+
+#define POLICY_NONE UINT32_MAX
+
+/* What is being asked. */
+enum policy_kind {
+	POLICY_KIND_OPEN = 1, /* open a file */
+	POLICY_KIND_LIST,     /* open a folder, to list it */
+	POLICY_KIND_EXEC,     /* run a program */
+	POLICY_KIND_DAEMON,   /* no question: something happened to Leash */
+};
+
+/* How a file is opened; UNKNOWN until it has been worth finding out. */
+enum policy_access {
+	POLICY_ACCESS_UNKNOWN = 0,
+	POLICY_ACCESS_READ,
+	POLICY_ACCESS_WRITE,
+	POLICY_ACCESS_EXEC, /* by the kernel, to run it */
+};
+
+enum policy_verdict {
+	POLICY_ALLOW = 1,
+	POLICY_DENY,
+	POLICY_OBSERVE, /* allowed, would have been denied */
+};
+
+enum policy_mode {
+	POLICY_MODE_ENFORCE = 1,
+	POLICY_MODE_OBSERVE,
+};
+
+enum policy_reason {
+	POLICY_REASON_RULE = 1,	    /* the named rule says so */
+	POLICY_REASON_DEFAULT,	    /* no rule matches: the default */
+	POLICY_REASON_READ_ONLY,    /* the rule allows reading only */
+	POLICY_REASON_INODE,	    /* another name of a denied file */
+	POLICY_REASON_FOREIGN_MOUNT, /* not through the host's own mounts */
+	POLICY_REASON_DELETED,	    /* the name no longer leads there */
+	POLICY_REASON_UNKNOWN_PATH, /* the path could not be had */
+	POLICY_REASON_CONTENT,	    /* not the content that was allowed */
+	POLICY_REASON_LOADER,	    /* a loader was to run it */
+	POLICY_REASON_INTERPRETER,  /* loader of a program just allowed */
+	POLICY_REASON_TOO_COMPLEX,  /* the patterns' bound was reached */
+	POLICY_REASON_GATE_LOST,    /* nobody was there to decide */
+	POLICY_REASON_NOT_LEASHED,  /* not an account of the policy */
+};
+
+/* What a rule does; a rule of `programs` is never asked about files. */
+enum policy_effect {
+	POLICY_EFFECT_DENY = 1,
+	POLICY_EFFECT_READ,
+	POLICY_EFFECT_WRITE,
+	POLICY_EFFECT_RUN,
+};
+
+/* The word for each, as in the log and in --json; "?" for another number. */
+const char *policy_kind_word(uint32_t kind);
+const char *policy_access_word(uint32_t access);
+const char *policy_verdict_word(uint32_t verdict);
+
+/* The sentence behind a reason: "no rule allows it (default deny)". */
+const char *policy_reason_text(uint32_t reason, uint32_t verdict);

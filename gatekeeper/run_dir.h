@@ -1,0 +1,41 @@
+#pragma once
+
+/*
+ * run_dir - /run/leash: one gatekeeper at a time, and who its helpers are
+ *
+ * The lock tells a second instance that it is one.  The list of helpers lets
+ * a new gatekeeper end those that outlived the old one, once its own are in
+ * place.
+ */
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "gatekeeper/base/cleanup.h"
+
+struct run_dir;
+
+/* Expected outcome. */
+enum {
+	RUN_DIR_TAKEN = 1, /* another gatekeeper holds it */
+};
+
+/* Take hold of the folder at path, making it if need be. */
+MUST_CHECK int run_dir_take(const char *path, struct run_dir **ret);
+
+/* Let go, leaving the files where they are: for after a crash, and tests. */
+struct run_dir *run_dir_free(struct run_dir *dir);
+DEFINE_CLEANUP(struct run_dir *, run_dir_free)
+
+/* Take our files away: the end of a clean stop. */
+void run_dir_remove(struct run_dir *dir);
+
+/* Write down who our helpers are now; pids <= 0 are passed over. */
+MUST_CHECK int run_dir_note_helpers(struct run_dir *dir, const pid_t *pids,
+				    size_t count);
+
+/*
+ * The helpers that the last gatekeeper left behind are remembered when the
+ * folder is taken.  End them; yields how many there were.
+ */
+int run_dir_end_strays(struct run_dir *dir);

@@ -1,0 +1,46 @@
+#pragma once
+
+/*
+ * gate_shared - the page that outlives a gate
+ *
+ * The kernel writes the events that the file gate reads straight into this
+ * memory, which gatekeeper maps too.  When a gate dies, however suddenly,
+ * gatekeeper finds there what had been read and not yet answered, and answers
+ * it: a response is matched by the descriptor's number alone.
+ *
+ * Protocol of the gate, for each batch: answered = 0 and the buffer's first
+ * event_len = 0; read(); then for each event: respond, answered + 1; after the
+ * last: the buffer cleared again.
+ */
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/fanotify.h>
+
+/* Events a gate reads at once: bounds its descriptors and what can be lost. */
+#define GATE_BATCH_MAX 32
+#define GATE_EVENT_SIZE sizeof(struct fanotify_event_metadata)
+
+struct gate_shared {
+	_Atomic uint64_t heartbeat;  /* grows with each batch and each wait */
+	_Atomic uint64_t answered_total;
+	_Atomic uint64_t denied_total;
+	_Atomic uint32_t polling;    /* gatekeeper: may poll before sleeping */
+	_Atomic uint32_t answered;   /* events of this batch, from the first */
+	alignas(64) char events[GATE_BATCH_MAX * GATE_EVENT_SIZE];
+};
+
+/* Descriptors a helper is started with. */
+enum helper_fd {
+	HELPER_FD_CONTROL = 3, /* all: messages */
+	HELPER_FD_WAKE,	       /* gates: write, store: read; an eventfd */
+	HELPER_FD_GROUP,       /* file gate: the fanotify group */
+	HELPER_FD_SHARED,      /* file gate: struct gate_shared */
+	HELPER_FD_CHANNEL,     /* file gate: its records */
+	HELPER_FD_END,
+	/* store */
+	HELPER_FD_STORE_GATEKEEPER = HELPER_FD_GROUP,
+	HELPER_FD_STORE_GATE,
+};
