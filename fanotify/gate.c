@@ -27,6 +27,14 @@
 #include "gatekeeper/wire/message.h"
 #include "gatekeeper/wire/record.h"
 
+/*
+ * An event is put aside while its thread has not yet gone to sleep.  Nobody
+ * waits for it meanwhile, not even that thread.
+ */
+#define HELD_LOOK_NS	 (200 * (CLOCK_NS_PER_MS / 1000))
+#define HELD_DEADLINE_NS (5 * CLOCK_NS_PER_S)
+#define HELD_FULL_NS	 (300 * CLOCK_NS_PER_MS) /* when there is no room */
+
 /* Under load, look at the control socket after so many batches. */
 #define BATCHES_PER_CONTROL 16
 
@@ -43,8 +51,17 @@ struct gate_patience {
 	int64_t last_event_ns;
 };
 
+/* An event put aside, as the log of what is owed has it in gate_shared. */
+struct held {
+	struct fanotify_event_metadata event; /* fd 0: free */
+	int64_t since_ns;
+};
+
 struct gate {
 	struct gate_ends ends;
+	struct held held[GATE_HELD_MAX];
+	int held_count;
+	int64_t held_looked_ns;
 	int epoll;
 	int proc;    /* /proc */
 	int fds_dir; /* /proc/self/fd */
@@ -168,30 +185,27 @@ static bool modes_forbid_writing(struct gate *gate, struct opener *opener)
 	       opener_is_unprivileged(opener);
 }
 
-/* The answer depends on how the file is opened: find out, cheaply first. */
-static void decide_by_access(struct gate *gate, struct opener *opener,
-			     struct policy_question *question,
-			     struct policy_answer *ret)
+/*
+ * The answer depends on how the file is opened: find out, cheaply first.
+ * 0, or SYSCALL_ACCESS_RUNNING, never if it is the last chance.
+ */
+static int decide_by_access(struct gate *gate, struct opener *opener,
+			    bool last_chance, struct policy_question *question,
+			    struct policy_answer *ret)
 {
-	bool known = false;
+	struct syscall_access how = {.access = POLICY_ACCESS_WRITE};
 
 	if (modes_forbid_writing(gate, opener)) {
 		question->access = POLICY_ACCESS_READ;
-		known = policy_decide(gate->policy, question, ret) == 0 &&
-			ret->verdict == POLICY_ALLOW;
+		if (policy_decide(gate->policy, question, ret) == 0 &&
+		    ret->verdict == POLICY_ALLOW)
+			return 0;
 	}
-	if (known)
-		return;
-	question->access = syscall_access_of(gate->proc, (pid_t)opener->tid)
-				   .access;
-	if (policy_decide(gate->policy, question, ret)) {
-		*ret = (struct policy_answer){
-			.verdict = POLICY_DENY,
-			.reason = POLICY_REASON_UNKNOWN_PATH,
-			.rule = POLICY_NONE,
-			.log = true,
-		};
-	}
+	if (syscall_access_of(gate->proc, (pid_t)opener->tid, &how) &&
+	    !last_chance)
+		return SYSCALL_ACCESS_RUNNING;
+	question->access = how.access;
+	return policy_decide(gate->policy, question, ret);
 }
 
 static uint32_t loader_facts(struct gate *gate, struct opener *opener,
@@ -223,21 +237,27 @@ static uint32_t loader_facts(struct gate *gate, struct opener *opener,
 	return 0;
 }
 
-static void judge(struct gate *gate, struct opener *opener, uint32_t account,
-		  const struct fanotify_event_metadata *event,
-		  struct policy_question *question, struct policy_answer *ret)
+/* 0, or SYSCALL_ACCESS_RUNNING, never if it is the last chance. */
+static int judge(struct gate *gate, struct opener *opener,
+		 const struct fanotify_event_metadata *event, bool last_chance,
+		 struct policy_question *question, struct policy_answer *ret)
 {
 	struct target *target = &gate->target;
 	enum policy_kind kind = kind_of(event->mask);
+	struct syscall_access how = {.makes_unnamed = false};
 
 	target_gather(gate->fds_dir, event->fd, gate->mounts, target);
 	if ((target->facts & POLICY_FACT_DELETED) &&
-	    kind == POLICY_KIND_OPEN &&
-	    syscall_access_of(gate->proc, event->pid).makes_unnamed)
-		target_accept_unnamed(target);
+	    kind == POLICY_KIND_OPEN) {
+		if (syscall_access_of(gate->proc, event->pid, &how) &&
+		    !last_chance)
+			return SYSCALL_ACCESS_RUNNING;
+		if (how.makes_unnamed)
+			target_accept_unnamed(target);
+	}
 
 	*question = (struct policy_question){
-		.account = account,
+		.account = account_of(gate->policy, &opener->ids),
 		.kind = kind,
 		.access = kind == POLICY_KIND_EXEC ? POLICY_ACCESS_EXEC :
 			  kind == POLICY_KIND_LIST ? POLICY_ACCESS_READ :
@@ -253,7 +273,9 @@ static void judge(struct gate *gate, struct opener *opener, uint32_t account,
 		.now_s = gate->now_ns / CLOCK_NS_PER_S,
 	};
 	if (policy_decide(gate->policy, question, ret) == POLICY_NEED_ACCESS)
-		decide_by_access(gate, opener, question, ret);
+		return decide_by_access(gate, opener, last_chance, question,
+					ret);
+	return 0;
 }
 
 /* What the gate must know at this thread's next event. */
@@ -320,15 +342,16 @@ static void note(struct gate *gate, const struct opener *opener,
 	}
 }
 
-static void answer_leashed(struct gate *gate, struct opener *opener,
-			   uint32_t account,
-			   const struct fanotify_event_metadata *event)
+static int answer_leashed(struct gate *gate, struct opener *opener,
+			  const struct fanotify_event_metadata *event,
+			  bool last_chance)
 {
 	struct policy_question question;
 	struct policy_answer answer;
 	bool of_exec;
 
-	judge(gate, opener, account, event, &question, &answer);
+	if (judge(gate, opener, event, last_chance, &question, &answer))
+		return SYSCALL_ACCESS_RUNNING;
 	of_exec = opener->stale && opener->exec_inode == question.inode &&
 		  opener->exec_device == question.device;
 	/* A refusal may end the process: describe it while it waits. */
@@ -346,28 +369,78 @@ static void answer_leashed(struct gate *gate, struct opener *opener,
 	remember_exec(gate, opener, &question, &answer, event->fd);
 	if (answer.log)
 		note(gate, opener, &question, &answer);
+	return 0;
 }
 
-static void answer_event(struct gate *gate,
-			 const struct fanotify_event_metadata *event)
+/* 0 once it is answered, or SYSCALL_ACCESS_RUNNING: ask again later. */
+static int answer_event(struct gate *gate,
+			const struct fanotify_event_metadata *event,
+			bool last_chance)
 {
 	struct opener *opener;
-	uint32_t account;
 	int r = opener_identify(gate->openers, event->pid, &opener);
 
-	if (r == OPENER_HIDDEN) {
+	if (r == OPENER_HIDDEN)
 		respond(gate, event->fd, true);
-		return;
-	}
-	if (r) { /* gone: nobody hears the answer; or not to be known: no */
+	else if (r) /* gone: nobody hears it; or not to be known: no */
 		respond(gate, event->fd, false);
-		return;
-	}
-	account = account_of(gate->policy, &opener->ids);
-	if (account == POLICY_NONE)
+	else if (account_of(gate->policy, &opener->ids) == POLICY_NONE)
 		respond(gate, event->fd, true);
 	else
-		answer_leashed(gate, opener, account, event);
+		return answer_leashed(gate, opener, event, last_chance);
+	return 0;
+}
+
+static void let_go(struct gate *gate, int index)
+{
+	atomic_store(&gate->ends.shared->held[index].fd, 0);
+	close(gate->held[index].event.fd);
+	gate->held[index].event.fd = 0;
+	gate->held_count--;
+}
+
+/* Try again what is held; what has been so for too long, for good. */
+static void try_held(struct gate *gate, int64_t now_ns, int64_t deadline_ns)
+{
+	gate->held_looked_ns = now_ns;
+	gate->now_ns = clock_realtime_ns();
+	atomic_fetch_add_explicit(&gate->ends.shared->heartbeat, 1,
+				  memory_order_relaxed);
+	for (int i = 0; i < GATE_HELD_MAX; i++) {
+		struct held *held = &gate->held[i];
+
+		if (held->event.fd &&
+		    !answer_event(gate, &held->event,
+				  now_ns - held->since_ns > deadline_ns))
+			let_go(gate, i);
+	}
+}
+
+static void look_at_held(struct gate *gate, int64_t now_ns)
+{
+	if (gate->held_count && now_ns - gate->held_looked_ns >= HELD_LOOK_NS)
+		try_held(gate, now_ns, HELD_DEADLINE_NS);
+}
+
+/* Put an event aside; without room for it, give the threads time to sleep. */
+static void hold(struct gate *gate, const struct fanotify_event_metadata *event)
+{
+	const struct timespec pause = {.tv_nsec = HELD_LOOK_NS};
+	int index = 0;
+
+	while (gate->held_count == GATE_HELD_MAX) {
+		nanosleep(&pause, NULL);
+		try_held(gate, clock_monotonic_ns(), HELD_FULL_NS);
+	}
+	while (gate->held[index].event.fd)
+		index++;
+	gate->held[index] = (struct held){
+		.event = *event,
+		.since_ns = clock_monotonic_ns(),
+	};
+	gate->held_count++;
+	gate->ends.shared->held[index].tid = event->pid;
+	atomic_store(&gate->ends.shared->held[index].fd, event->fd);
 }
 
 /* The kernel has denied an event for which it found no descriptor. */
@@ -415,9 +488,13 @@ static int answer_batch(struct gate *gate)
 		if (event->vers != FANOTIFY_METADATA_VERSION)
 			return -EPROTO;
 		if (event->fd >= 0) {
-			answer_event(gate, event);
+			bool held = answer_event(gate, event, false);
+
+			if (held)
+				hold(gate, event);
 			atomic_fetch_add(&shared->answered, 1);
-			close(event->fd);
+			if (!held)
+				close(event->fd);
 		}
 		count++;
 		event = FAN_EVENT_NEXT(event, left);
@@ -503,7 +580,7 @@ static int take_message(struct gate *gate)
 
 static bool worth_waiting(const struct gate *gate)
 {
-	return gate->patience.credit > 0 &&
+	return gate->patience.credit > 0 && !gate->held_count &&
 	       gate->patience.several_processors &&
 	       atomic_load_explicit(&gate->ends.shared->polling,
 				    memory_order_relaxed);
@@ -532,6 +609,7 @@ static int answer_all(struct gate *gate)
 		if (n < 0)
 			return n;
 		now_ns = clock_monotonic_ns();
+		look_at_held(gate, now_ns);
 		if (n > 0) {
 			note_event(gate, now_ns);
 			idle_since_ns = 0;
@@ -555,7 +633,7 @@ static int take_turn(struct gate *gate)
 	struct epoll_event events[2];
 	int count, r = 0;
 
-	count = epoll_wait(gate->epoll, events, 2, -1);
+	count = epoll_wait(gate->epoll, events, 2, gate->held_count ? 1 : -1);
 	if (count < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (int i = 0; !r && i < count; i++)
@@ -577,6 +655,12 @@ int gate_run(struct gate *gate)
 		if (r <= 0)
 			break;
 		r = 0;
+	}
+	for (int i = 0; i < GATE_HELD_MAX; i++) {
+		if (!gate->held[i].event.fd)
+			continue;
+		(void)answer_event(gate, &gate->held[i].event, true);
+		let_go(gate, i);
 	}
 	return r;
 }

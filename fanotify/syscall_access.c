@@ -12,18 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "gatekeeper/base/fd.h"
-
-/*
- * A thread may be seen before it has gone to sleep in its call, and if it has
- * lost its processor it may take a while to get there.  Look again at once so
- * many times, then ever less often, and give up after some 30 ms.
- */
-#define LOOKS_AT_ONCE 16
-#define PAUSE_FIRST_NS 50000
-#define PAUSE_LAST_NS  16000000
 
 struct call {
 	long number;
@@ -89,22 +79,16 @@ int syscall_access_parse(const char *text, struct syscall_access *ret)
 	return 0;
 }
 
-struct syscall_access syscall_access_of(int proc, pid_t tid)
+int syscall_access_of(int proc, pid_t tid, struct syscall_access *ret)
 {
-	struct syscall_access how = {.access = POLICY_ACCESS_WRITE};
-	struct timespec pause = {.tv_nsec = PAUSE_FIRST_NS};
 	char path[64], text[512];
 
+	snprintf(path, sizeof(path), "%d/wchan", (int)tid);
+	if (fd_read_at(proc, path, text, sizeof(text)) > 0 &&
+	    !strcmp(text, "0"))
+		return SYSCALL_ACCESS_RUNNING;
 	snprintf(path, sizeof(path), "%d/syscall", (int)tid);
-	for (int look = 0; pause.tv_nsec <= PAUSE_LAST_NS; look++) {
-		if (fd_read_at(proc, path, text, sizeof(text)) <= 0 ||
-		    syscall_access_parse(text, &how) !=
-			    SYSCALL_ACCESS_RUNNING)
-			break;
-		if (look < LOOKS_AT_ONCE)
-			continue;
-		nanosleep(&pause, NULL);
-		pause.tv_nsec *= 2;
-	}
-	return how;
+	if (fd_read_at(proc, path, text, sizeof(text)) <= 0)
+		text[0] = '\0';
+	return syscall_access_parse(text, ret);
 }

@@ -22,14 +22,22 @@ struct syscall_access {
 	bool makes_unnamed;	   /* O_TMPFILE: a new file without a name */
 };
 
-/* Expected outcome of syscall_access_parse(). */
+/* Expected outcome. */
 enum {
-	SYSCALL_ACCESS_RUNNING = 1, /* not asleep yet: look again */
+	SYSCALL_ACCESS_RUNNING = 1, /* not asleep yet: look again later */
 };
 
 /* Judge the text of /proc/TID/syscall. */
 MUST_CHECK int syscall_access_parse(const char *text,
 				    struct syscall_access *ret);
 
-/* Look at thread tid, below /proc, whose descriptor is proc; writing where it cannot be found out. */
-struct syscall_access syscall_access_of(int proc, pid_t tid);
+/*
+ * Look at thread tid, below /proc, whose descriptor is proc.  Writing, where
+ * it cannot be found out.
+ *
+ * A thread may have asked and not yet gone to sleep, for as long as it is
+ * denied a processor.  The kernel would make us wait for that: so look first
+ * whether it sleeps (/proc/TID/wchan), and say SYSCALL_ACCESS_RUNNING.
+ */
+MUST_CHECK int syscall_access_of(int proc, pid_t tid,
+				 struct syscall_access *ret);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <fcntl.h>
@@ -131,6 +132,18 @@ static int keep_privileges(void)
 	return sandbox_keep(needed, sizeof(needed) / sizeof(needed[0]));
 }
 
+/* A gate may hold a few hundred events and as many processes. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static void die_last(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -156,6 +169,7 @@ static int run(const struct options *options, int ready)
 		return EXIT_ERROR;
 	}
 	die_last();
+	raise_descriptors();
 	if (!r)
 		r = keep_privileges();
 	if (!r)

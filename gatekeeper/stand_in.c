@@ -70,8 +70,17 @@ int stand_in_settle(const struct stand_in *stand_in, struct gate_shared *shared)
 		answer(stand_in, event, NULL);
 		count++;
 	}
-	((struct fanotify_event_metadata *)(void *)shared->events)->event_len =
-		0;
+	for (int i = 0; i < GATE_HELD_MAX; i++) {
+		struct fanotify_event_metadata held = {
+			.fd = atomic_load(&shared->held[i].fd),
+			.pid = shared->held[i].tid,
+		};
+
+		if (!held.fd)
+			continue;
+		answer(stand_in, &held, NULL);
+		count++;
+	}
 	return count;
 }
 

@@ -10,7 +10,8 @@
  *
  * Protocol of the gate, for each batch: answered = 0 and the buffer's first
  * event_len = 0; read(); then for each event: respond, answered + 1; after the
- * last: the buffer cleared again.
+ * last: the buffer cleared again.  An event put aside for later stands in
+ * held[] before it counts as answered, and until it is.
  */
 
 #include <stdalign.h>
@@ -23,12 +24,21 @@
 #define GATE_BATCH_MAX 32
 #define GATE_EVENT_SIZE sizeof(struct fanotify_event_metadata)
 
+/* Events put aside at most; beyond, the oldest is answered as it stands. */
+#define GATE_HELD_MAX 512
+
+struct gate_held {
+	_Atomic int32_t fd; /* 0: free, no event has that number */
+	int32_t tid;
+};
+
 struct gate_shared {
 	_Atomic uint64_t heartbeat;  /* grows with each batch and each wait */
 	_Atomic uint64_t answered_total;
 	_Atomic uint64_t denied_total;
 	_Atomic uint32_t polling;    /* gatekeeper: may poll before sleeping */
 	_Atomic uint32_t answered;   /* events of this batch, from the first */
+	struct gate_held held[GATE_HELD_MAX];
 	alignas(64) char events[GATE_BATCH_MAX * GATE_EVENT_SIZE];
 };
 

@@ -1,0 +1,239 @@
+"""gatekeeper itself: start, wrong configurations, reload, stop, and what is
+left behind."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+
+from harness import *
+
+FILE, OTHER = f"{BOX}/box/file", f"{BOX}/other/file"
+
+tap = Tap()
+write_file(FILE)
+write_file(OTHER)
+READ_BOX = f'read = [ "{BOX}/box" ];'
+READ_OTHER = f'read = [ "{BOX}/other" ];'
+
+
+def opening(path):
+    return lambda: open_close(path)
+
+
+def gatekeeper_says(*arguments):
+    done = subprocess.run(["gatekeeper", *arguments], capture_output=True,
+                          text=True, timeout=30)
+    return done.returncode, done.stdout + done.stderr
+
+
+# Usage and configurations that cannot be.
+tap.equal("--help", gatekeeper_says("--help")[0], 0)
+tap.equal("no --config", gatekeeper_says()[0], 2)
+tap.equal("an unknown option", gatekeeper_says("--bypass")[0], 2)
+tap.equal("a configuration that is not there",
+          gatekeeper_says("--config", "/nowhere")[0], 2)
+write_config('mode = "enforce"\naccounts = (;')
+code, words = gatekeeper_says("--config", CONFIG, "--check")
+tap.equal("--check of a syntax error", code, 1)
+tap.check("names file and line", f"{CONFIG}:2: " in words, words)
+tap.equal("and gatekeeper does not start",
+          gatekeeper_says("--config", CONFIG)[0], 1)
+write_config(config(files=READ_BOX))
+os.chmod(CONFIG, 0o666)
+code, words = gatekeeper_says("--config", CONFIG, "--check")
+tap.check("a configuration that others may write to is refused",
+          code == 1 and "chmod go-w" in words, words)
+write_config(config(files=READ_BOX))
+tap.equal("--check of a right one",
+          gatekeeper_says("--config", CONFIG, "--check")[0], 0)
+tap.equal("only root may start it",
+          run_as(KITTEN, ["gatekeeper", "--config", CONFIG]),
+          "gatekeeper: error: must be started by root")
+
+# Readiness: told to systemd, and only when the leash holds.
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.bind("/run/notify")
+os.environ["NOTIFY_SOCKET"] = "/run/notify"
+gatekeeper = Gatekeeper(config(files=READ_OTHER))
+notify.settimeout(10)
+told = notify.recv(1000).decode()
+tap.check("readiness is told by sd_notify", told.startswith("READY=1"), told)
+del os.environ["NOTIFY_SOCKET"]
+tap.equal("denied from the start", as_user(PUPPY, opening(FILE)), "EPERM")
+tap.equal("allowed from the start", as_user(PUPPY, opening(OTHER)), "ok")
+
+# The helpers hold what they need and nothing else.
+for name, capabilities in (("leash-fanotify", (1 << 19) | (1 << 2)),
+                           ("leash-store", 0)):
+    for pid in gatekeeper.pids(name):
+        status = dict(line.split(":\t", 1) for line in
+                      open(f"/proc/{pid}/status").read().splitlines()
+                      if ":\t" in line)
+        tap.equal(f"{name} runs as _leash", status["Uid"].split()[0],
+                  str(HELPER))
+        tap.equal(f"{name} holds only its capabilities",
+                  int(status["CapPrm"], 16), capabilities)
+        tap.equal(f"{name} can gain nothing", status["NoNewPrivs"], "1")
+        tap.equal(f"{name} is confined by seccomp", status["Seccomp"], "2")
+for pid in gatekeeper.pids("leash-fanotify"):
+    tap.equal("the gate's root is /proc", os.readlink(f"/proc/{pid}/root"),
+              "/proc")
+
+code, words = gatekeeper_says("--config", CONFIG)
+tap.check("a second instance is refused",
+          code == 2 and "another gatekeeper" in words, words)
+tap.equal("and the first goes on", as_user(PUPPY, opening(FILE)), "EPERM")
+
+# Drop-ins, in the order of their names, and only .conf.
+os.makedirs("/etc/leash.d", exist_ok=True)
+write_config(f'accounts = ( {{ account = "puppy"; files = {{ {READ_BOX} }}; '
+             '} );', "/etc/leash.d/50-local.conf")
+write_config("nonsense", "/etc/leash.d/50-local.conf.bak")
+gatekeeper.reload(config(files=READ_OTHER))
+tap.equal("a drop-in adds rules", as_user(PUPPY, opening(FILE)), "ok")
+tap.equal("to those of the main file", as_user(PUPPY, opening(OTHER)), "ok")
+shutil.rmtree("/etc/leash.d")
+gatekeeper.reload(config(files=READ_OTHER))
+tap.equal("and takes them with it", as_user(PUPPY, opening(FILE)), "EPERM")
+
+# Broken reloads change nothing and are reported.
+BROKEN = [
+    ("a syntax error", "accounts = (", "syntax error"),
+    ("an unknown key", config(extra='color = "red";'), "there is no such key"),
+    ("a rule not absolute", config(files='read = [ "srv" ];'),
+     "is not absolute"),
+    ("an account that does not exist",
+     config(files=READ_BOX).replace("puppy", "nobody-at-all"),
+     "does not exist"),
+]
+for name, text, words in BROKEN:
+    failed = gatekeeper.words().count("reload failed")
+    write_config(text)
+    gatekeeper.process.send_signal(signal.SIGHUP)
+    gatekeeper.wait_for("reload failed", failed + 1)
+    tap.check(f"{name}: reported", words in gatekeeper.words(),
+              gatekeeper.words())
+    tap.equal(f"{name}: what was denied stays denied",
+              as_user(PUPPY, opening(FILE)), "EPERM")
+    tap.equal(f"{name}: what was allowed stays allowed",
+              as_user(PUPPY, opening(OTHER)), "ok")
+tap.check("a failed reload is in the log",
+          wait_rows("kind = 'daemon' AND note LIKE 'reload failed%'"))
+
+# 100 reloads under load, flipping one rule: each open has one of the two
+# answers that were in force, and the rule that never changes always holds.
+STABLE = f"{BOX}/stable/file"
+write_file(STABLE)
+STABLE_RULE = f'read = [ "{BOX}/stable" ];'
+gatekeeper.reload(config(files=STABLE_RULE))
+probe = start_as(PUPPY, [PROBE, "hammer", "60", STABLE, FILE])
+flipper = start_as(PUPPY, [PROBE, "hammer", "60", STABLE, f"{BOX}/other/no"])
+# The denied file of the first is denied by both policies.
+for turn in range(100):
+    flips = STABLE_RULE if turn % 2 else \
+        f'read = [ "{BOX}/stable", "{BOX}/other" ];'
+    gatekeeper.reload(config(files=flips))
+    want = "EPERM" if turn % 2 else "ok"
+    have = as_user(PUPPY, opening(OTHER))
+    if have != want:
+        tap.equal(f"reload {turn} is in force once it is said to be", have,
+                  want)
+        break
+else:
+    tap.check("each of 100 reloads is in force once it is said to be", True)
+probe.send_signal(signal.SIGKILL)
+flipper.send_signal(signal.SIGKILL)
+probe.wait(), flipper.wait()
+
+
+def count_answers(seconds, path):
+    import collections
+    answers = collections.Counter()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            open_close(path)
+            answers["ok"] += 1
+        except OSError as error:
+            answers[errno.errorcode[error.errno]] += 1
+    return dict(answers)
+
+
+def reload_for(seconds):
+    end = time.monotonic() + seconds
+    turn = 0
+    while time.monotonic() < end:
+        turn += 1
+        gatekeeper.reload(config(files=STABLE_RULE if turn % 2 else
+                                 f'read = [ "{BOX}/stable", "{BOX}/other" ];'))
+
+
+reloading = threading.Thread(target=reload_for, args=(6,))
+reloading.start()
+stable = as_user(PUPPY, count_answers, 2, STABLE)
+denied = as_user(PUPPY, count_answers, 2, FILE)
+flipped = as_user(PUPPY, count_answers, 1.5, OTHER)
+reloading.join()
+tap.equal("what both policies allow is never refused", list(stable), ["ok"])
+tap.equal("what both policies deny never opens", list(denied), ["EPERM"])
+tap.equal("what they differ on has both answers", sorted(flipped),
+          ["EPERM", "ok"])
+generations = {row["generation"] for row in
+               wait_rows("target = ? AND kind = 'open'", OTHER)}
+tap.check("each record names the generation that decided",
+          len(generations) > 10, generations)
+
+# gatekeeper killed: the gate at work holds on, the next one takes over.
+gatekeeper.reload(config(files=READ_OTHER))
+gate = gatekeeper.active()
+gatekeeper.process.kill()
+gatekeeper.process.wait()
+time.sleep(0.3)
+tap.equal("gatekeeper killed: what is denied stays denied",
+          as_user(PUPPY, opening(FILE)), "EPERM")
+tap.equal("gatekeeper killed: what is allowed stays allowed",
+          as_user(PUPPY, opening(OTHER)), "ok")
+gatekeeper = Gatekeeper(config(files=READ_OTHER), log="/mnt/second.log")
+gatekeeper.wait_for("did not stop cleanly")
+time.sleep(0.3)
+
+
+def is_running(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")")[1].split()[0] \
+            not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+tap.check("the old gate is ended once the new one is in place",
+          not is_running(gate))
+tap.equal("and the leash holds", as_user(PUPPY, opening(FILE)), "EPERM")
+tap.equal("as it did", as_user(PUPPY, opening(OTHER)), "ok")
+
+# No account, no mark: harmless until there is one.
+gatekeeper.reload('watch = [ "/" ];')
+tap.equal("without accounts nobody is leashed", as_user(PUPPY, opening(FILE)),
+          "ok")
+gatekeeper.reload(config(files=READ_OTHER))
+tap.equal("and with one again it is", as_user(PUPPY, opening(FILE)), "EPERM")
+
+pids = gatekeeper.pids("leash-fanotify") + gatekeeper.pids("leash-store")
+tap.equal("SIGTERM ends it with 0", gatekeeper.stop(), 0)
+tap.check("no process is left", not any(is_running(pid) for pid in pids))
+tap.check("nothing is left in /run", not os.path.exists("/run/leash"))
+tap.equal("nobody is leashed", as_user(PUPPY, opening(FILE)), "ok")
+tap.equal("the log ends with it", rows("kind = 'daemon'")[-1]["note"],
+          "stopped; no account is leashed now")
+
+# In the background: the command comes back when the leash holds.
+with open("/mnt/background.log", "w") as log:
+    tap.equal("gatekeeper --config FILE",
+              subprocess.run(["gatekeeper", "--config", CONFIG], stdout=log,
+                             stderr=log, timeout=30).returncode, 0)
+tap.equal("holds when it comes back", as_user(PUPPY, opening(FILE)), "EPERM")
+subprocess.run(["pkill", "-x", "gatekeeper"])
+tap.finish()
