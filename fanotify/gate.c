@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +42,15 @@
 /* How long to look for the next event before sleeping. */
 #define PATIENCE_NS (100 * (CLOCK_NS_PER_MS / 1000))
 
+/*
+ * Descriptors: the gate's own few, and of what the limit leaves a quarter for
+ * threads it knows, a quarter for a batch, half for events put aside.  So it
+ * never runs out, and the kernel never has to refuse for want of one.
+ */
+#define OWN_DESCRIPTORS	 32
+#define DESCRIPTORS_MIN	 64
+#define OPENERS_MAX	 256
+
 /* Credit is won by events soon after another, spent by looking in vain. */
 #define PATIENCE_CREDIT_MAX 16
 #define PATIENCE_COST	    4
@@ -61,6 +71,8 @@ struct gate {
 	struct gate_ends ends;
 	struct held held[GATE_HELD_MAX];
 	int held_count;
+	int held_max;
+	size_t batch_bytes;
 	int64_t held_looked_ns;
 	int epoll;
 	int proc;    /* /proc */
@@ -92,9 +104,30 @@ static bool several_processors(void)
 	       CPU_COUNT(&set) > 1;
 }
 
+static int share_descriptors(struct gate *gate, size_t *ret_openers)
+{
+	struct rlimit limit;
+	size_t left;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur < DESCRIPTORS_MIN)
+		return -EMFILE;
+	left = (limit.rlim_cur > 65536 ? 65536 : limit.rlim_cur) -
+	       OWN_DESCRIPTORS;
+	*ret_openers = left / 4 < OPENERS_MAX ? left / 4 : OPENERS_MAX;
+	gate->batch_bytes = (left / 4 < GATE_BATCH_MAX ? left / 4 :
+							 GATE_BATCH_MAX) *
+			    GATE_EVENT_SIZE;
+	gate->held_max = (int)(left / 2 < GATE_HELD_MAX ? left / 2 :
+							  GATE_HELD_MAX);
+	return 0;
+}
+
 int gate_new(const struct gate_ends *ends, struct gate **ret)
 {
 	CLEANUP(gate_free) struct gate *gate = calloc(1, sizeof(*gate));
+	size_t openers = 0;
 	int r;
 
 	if (!gate)
@@ -111,7 +144,9 @@ int gate_new(const struct gate_ends *ends, struct gate **ret)
 	gate->proc = process_open_proc();
 	if (gate->proc < 0)
 		return gate->proc;
-	r = opener_cache_new(gate->proc, &gate->openers);
+	r = share_descriptors(gate, &openers);
+	if (!r)
+		r = opener_cache_new(gate->proc, openers, &gate->openers);
 	if (!r)
 		r = mount_table_new(&gate->mounts);
 	if (!r)
@@ -428,7 +463,7 @@ static void hold(struct gate *gate, const struct fanotify_event_metadata *event)
 	const struct timespec pause = {.tv_nsec = HELD_LOOK_NS};
 	int index = 0;
 
-	while (gate->held_count == GATE_HELD_MAX) {
+	while (gate->held_count == gate->held_max) {
 		nanosleep(&pause, NULL);
 		try_held(gate, clock_monotonic_ns(), HELD_FULL_NS);
 	}
@@ -472,7 +507,7 @@ static int answer_batch(struct gate *gate)
 	int count = 0;
 
 	mark_batch(shared);
-	left = read(gate->ends.group, shared->events, sizeof(shared->events));
+	left = read(gate->ends.group, shared->events, gate->batch_bytes);
 	if (left < 0) {
 		if (errno == EAGAIN || errno == EINTR)
 			return 0;

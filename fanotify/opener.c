@@ -20,17 +20,20 @@
 struct opener_cache {
 	int proc;
 	bool no_thread_pidfd; /* the kernel lacks one of the two: use status */
-	struct opener entries[OPENER_CACHE_SIZE];
+	size_t size;
+	struct opener entries[];
 };
 
-int opener_cache_new(int proc, struct opener_cache **ret)
+int opener_cache_new(int proc, size_t size, struct opener_cache **ret)
 {
-	struct opener_cache *cache = calloc(1, sizeof(*cache));
+	struct opener_cache *cache =
+		calloc(1, sizeof(*cache) + size * sizeof(cache->entries[0]));
 
 	if (!cache)
 		return -ENOMEM;
 	cache->proc = proc;
-	for (size_t i = 0; i < OPENER_CACHE_SIZE; i++)
+	cache->size = size;
+	for (size_t i = 0; i < cache->size; i++)
 		cache->entries[i].fd = -1;
 	*ret = cache;
 	return 0;
@@ -54,7 +57,7 @@ static void forget(struct opener *opener)
 
 struct opener_cache *opener_cache_free(struct opener_cache *cache)
 {
-	for (size_t i = 0; cache && i < OPENER_CACHE_SIZE; i++)
+	for (size_t i = 0; cache && i < cache->size; i++)
 		forget(&cache->entries[i]);
 	free(cache);
 	return NULL;
@@ -150,7 +153,7 @@ static int refresh(struct opener *opener)
 int opener_identify(struct opener_cache *cache, pid_t tid, struct opener **ret)
 {
 	struct opener *opener =
-		&cache->entries[(uint32_t)tid % OPENER_CACHE_SIZE];
+		&cache->entries[(uint32_t)tid % cache->size];
 	int r;
 
 	if (tid <= 0)
@@ -234,7 +237,7 @@ void opener_execs(struct opener_cache *cache, struct opener *opener,
 		  uint64_t device, uint64_t inode)
 {
 	/* After exec by another thread, the leader's number is its number. */
-	for (size_t i = 0; i < OPENER_CACHE_SIZE; i++)
+	for (size_t i = 0; i < cache->size; i++)
 		if (cache->entries[i].ids.tgid == opener->ids.tgid)
 			cache->entries[i].stale = true;
 	opener->stale = true;

@@ -9,8 +9,8 @@
  *
  * A kept descriptor (a pidfd, or /proc/TID/status on kernels before 6.13)
  * pins the thread: should its number be given to another, the old descriptor
- * answers ESRCH and the entry is made anew.  At most OPENER_CACHE_SIZE
- * descriptors are held.
+ * answers ESRCH and the entry is made anew.  A cache of n entries holds at
+ * most n descriptors.
  */
 
 #include <stdbool.h>
@@ -20,8 +20,6 @@
 
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/base/process.h"
-
-#define OPENER_CACHE_SIZE 256
 
 enum opener_privilege {
 	OPENER_PRIVILEGE_UNKNOWN,
@@ -54,8 +52,9 @@ enum {
 	OPENER_HIDDEN,	 /* not in our PID namespace, so not leashed */
 };
 
-/* proc, of process_open_proc(), is borrowed. */
-MUST_CHECK int opener_cache_new(int proc, struct opener_cache **ret);
+/* Room for size threads; proc, of process_open_proc(), is borrowed. */
+MUST_CHECK int opener_cache_new(int proc, size_t size,
+				struct opener_cache **ret);
 struct opener_cache *opener_cache_free(struct opener_cache *cache);
 DEFINE_CLEANUP(struct opener_cache *, opener_cache_free)
 

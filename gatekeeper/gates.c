@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "gatekeeper/base/clock.h"
@@ -20,8 +22,9 @@
 #define STUCK_TICKS	3 /* ticks without a sign of life, with work waiting */
 #define START_TIMEOUT_NS (10 * CLOCK_NS_PER_S)
 #define SHORT_LIFE_NS	 (2 * CLOCK_NS_PER_S)
-#define SHORT_LIVES_MAX	 4 /* in a row; beyond is lockdown */
-#define LOCKDOWN_MAX_NS	 (30 * CLOCK_NS_PER_S)
+#define SHORT_LIVES_MAX	 8 /* in a row; beyond is lockdown */
+#define LOCKDOWN_MIN_NS	 (250 * CLOCK_NS_PER_MS)
+#define LOCKDOWN_MAX_NS	 (5 * CLOCK_NS_PER_S)
 #define POWER_LOOK_NS	 (30 * CLOCK_NS_PER_S)
 #define STOP_TIMEOUT_MS	 2000
 #define EVENTS_PER_TURN	 64
@@ -270,11 +273,19 @@ static void promote_any(struct gates *gates)
 			promote(gates, i);
 }
 
-/* Gates that live long are no sign of a gate that cannot live. */
-static void count_death(struct gates *gates, int64_t lived_ns, int64_t now_ns)
+/*
+ * Gates that live long, or that somebody kills, are no sign of a gate that
+ * cannot live.
+ */
+static void count_death(struct gates *gates, int64_t lived_ns, int status,
+			int64_t now_ns)
 {
 	int64_t wait_ns;
 
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+		gates->start_after_ns = now_ns;
+		return;
+	}
 	if (lived_ns > SHORT_LIFE_NS) {
 		gates->short_lives = 0;
 		gates->start_after_ns = now_ns;
@@ -284,7 +295,7 @@ static void count_death(struct gates *gates, int64_t lived_ns, int64_t now_ns)
 		gates->start_after_ns = now_ns;
 		return;
 	}
-	wait_ns = CLOCK_NS_PER_S;
+	wait_ns = LOCKDOWN_MIN_NS;
 	for (int i = SHORT_LIVES_MAX + 1;
 	     i < gates->short_lives && wait_ns < LOCKDOWN_MAX_NS; i++)
 		wait_ns *= 2;
@@ -293,8 +304,18 @@ static void count_death(struct gates *gates, int64_t lived_ns, int64_t now_ns)
 	gates->start_after_ns = now_ns + wait_ns;
 	life_warn(gates->setup.life,
 		  "lockdown: file gates die as soon as they start; leashed "
-		  "accounts are refused, trying again in %lld s",
-		  (long long)(wait_ns / CLOCK_NS_PER_S));
+		  "accounts are refused, trying again in %lld ms",
+		  (long long)(wait_ns / CLOCK_NS_PER_MS));
+}
+
+/*
+ * Closing is not enough: a child between fork and exec still holds a copy,
+ * and epoll would go on telling of a death long past.
+ */
+static void unwatch(struct gates *gates, const struct helper *helper)
+{
+	epoll_ctl(gates->epoll, EPOLL_CTL_DEL, helper->pidfd, NULL);
+	epoll_ctl(gates->epoll, EPOLL_CTL_DEL, helper->control, NULL);
 }
 
 static void bury(struct gates *gates, int index)
@@ -306,9 +327,10 @@ static void bury(struct gates *gates, int index)
 	int64_t lived_ns = now_ns - slot->helper.started_ns;
 	pid_t pid = slot->helper.pid;
 	char fate[64];
-	int settled = 0;
-	int status = helper_reap(&slot->helper);
+	int settled = 0, status;
 
+	unwatch(gates, &slot->helper);
+	status = helper_reap(&slot->helper);
 	if (was_active) {
 		settled = stand_in_settle(&mine, slot->shared);
 		gates->active = -1;
@@ -320,7 +342,9 @@ static void bury(struct gates *gates, int index)
 		  "%s file gate %d %s; %d open(s) answered for it",
 		  was_active ? "answering" : "spare", (int)pid,
 		  helper_fate(status, fate), settled);
-	count_death(gates, lived_ns, now_ns);
+	count_death(gates, lived_ns, status, now_ns);
+	if (now_ns >= gates->start_after_ns)
+		start(gates, index);
 }
 
 static void take_message(struct gates *gates, int index)
@@ -371,7 +395,8 @@ void gates_dispatch(struct gates *gates)
 		int index = (int)events[i].data.u32 - TAG_DEATH;
 
 		if (index >= 0 && index < GATES_COUNT &&
-		    gates->slots[index].helper.pid > 0)
+		    gates->slots[index].helper.pid > 0 &&
+		    helper_wait(&gates->slots[index].helper, 0))
 			bury(gates, index);
 	}
 	for (int i = 0; i < count; i++) {

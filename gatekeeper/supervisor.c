@@ -280,7 +280,14 @@ static void start_store(struct supervisor *supervisor)
 static void bury_store(struct supervisor *supervisor)
 {
 	char fate[64];
-	int status = helper_reap(&supervisor->store);
+	int status;
+
+	if (!helper_wait(&supervisor->store, 0))
+		return;
+	/* Not only closed: a child that has yet to exec holds a copy. */
+	epoll_ctl(supervisor->epoll, EPOLL_CTL_DEL, supervisor->store.pidfd,
+		  NULL);
+	status = helper_reap(&supervisor->store);
 
 	life_warn(&supervisor->life,
 		  "the store %s; verdicts go on, records wait for the next",
@@ -409,8 +416,11 @@ static void begin_reload(struct supervisor *supervisor)
 static void finish_reload(struct supervisor *supervisor)
 {
 	int fd = -1;
-	int r = loader_finish(&supervisor->loader, &fd);
+	int r;
 
+	epoll_ctl(supervisor->epoll, EPOLL_CTL_DEL, supervisor->loader.end,
+		  NULL);
+	r = loader_finish(&supervisor->loader, &fd);
 	if (!r)
 		r = use_policy(supervisor, fd);
 	if (!r) {

@@ -15,11 +15,11 @@ SMALL_DISK = "/mnt/small"
 
 tap = Tap()
 write_file(FILE)
-write_file(OTHER)
+write_file(OTHER, mode=0o644)
 POLICY = config(files=f'read = [ "{BOX}/other" ];',
                 more=f'log = {{ database = "{SMALL_DISK}/log/v.db"; }};')
 os.makedirs(SMALL_DISK)
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "small",
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g,mode=755", "small",
                 SMALL_DISK], check=True)
 import harness  # noqa: E402
 harness.DATABASE = f"{SMALL_DISK}/log/v.db"
@@ -37,7 +37,7 @@ def result(process):
 
 def healthy(name):
     """Both answers are right, now, and both gates are in place."""
-    end = time.monotonic() + 3
+    end = time.monotonic() + 8
     while (as_user(PUPPY, lambda: open_close(OTHER)) != "ok" or
            len(gatekeeper.pids("leash-fanotify")) < 2 or
            not gatekeeper.pids("leash-store")) and time.monotonic() < end:
@@ -108,25 +108,25 @@ def speed(seconds=1.5):
     return (counts[0] + counts[2] + counts[1] + counts[3]) / seconds, counts
 
 
-# Descriptors: the gate needs few, and goes on with few.
+# Descriptors: the gate shares out what it may have, so it never runs out,
+# which the kernel would answer by refusing whoever asked.
+normal, _ = speed()
 gatekeeper.stop()
 gatekeeper = Gatekeeper(POLICY, command=[
-    "prlimit", "--nofile=400:400", "gatekeeper", "--foreground", "--config",
+    "prlimit", "--nofile=80:80", "gatekeeper", "--foreground", "--config",
     CONFIG], log="/mnt/few.log")
-out = run_as(PUPPY, [PROBE, "storm", "3000", OTHER])
-tap.equal("with 400 descriptors, 3000 threads at once: none refused", out,
-          "3000 0 0")
-out = run_as(PUPPY, [PROBE, "storm", "3000", FILE])
-tap.equal("and none let through", out, "0 3000 0")
-gate = gatekeeper.active()
-subprocess.run(["prlimit", "--pid", str(gate), "--nofile=10:10"])
-counts = result(hammer(2))
-print(f"# EMFILE in the gate: {counts}")
-tap.equal("a gate without any descriptor left lets nothing through",
-          counts[2], 0)
-tap.check("and nobody waits for it", counts[4] < 1000, counts)
-os.kill(gate, signal.SIGKILL)
-healthy("after EMFILE")
+few, counts = speed()
+print(f"# opens a second: {normal:.0f}; with 80 descriptors: {few:.0f}")
+tap.check("with 80 descriptors: no slower", few > normal / 2,
+          f"{normal} {few}")
+for uid, path, want in ((PUPPY, OTHER, "3000 0 0"), (PUPPY, FILE, "0 3000 0"),
+                        (KITTEN, FILE, "3000 0 0")):
+    tap.equal(f"with 80 descriptors, 3000 threads at once, {uid} {path}",
+              run_as(uid, [PROBE, "storm", "3000", path]), want)
+tap.check("and the gate never ran out of them",
+          "cannot hand over" not in gatekeeper.words(), gatekeeper.words())
+gatekeeper.stop()
+gatekeeper = Gatekeeper(POLICY, log="/mnt/many.log")
 
 # The database locked by another process: verdicts go on.
 free, _ = speed()
@@ -157,8 +157,10 @@ tap.check("a new one is begun", wait_rows("target = ?", FILE))
 
 # The database damaged.
 os.kill(gatekeeper.pids("leash-store")[0], signal.SIGSTOP)
+for suffix in ("-wal", "-shm"):
+    os.unlink(harness.DATABASE + suffix)
 with open(harness.DATABASE, "r+b") as out:
-    out.write(b"this is no database" * 100)
+    out.write(b"this is no database" * 5000)
 os.kill(gatekeeper.pids("leash-store")[0], signal.SIGKILL)
 time.sleep(1)
 as_user(PUPPY, lambda: open_close(FILE))
@@ -179,14 +181,16 @@ time.sleep(1.5)
 healthy("the store back")
 
 # The disk full.
-with open(f"{SMALL_DISK}/ballast", "wb") as out:
+ballast = os.open(f"{SMALL_DISK}/ballast", os.O_CREAT | os.O_WRONLY)
+size, step = 0, 1 << 28
+while step >= 4096:
     try:
-        while True:
-            out.write(b"x" * 65536)
-            out.flush()
+        os.posix_fallocate(ballast, size, step)
+        size += step
     except OSError:
-        pass
-full, counts = speed(4)
+        step //= 2
+os.close(ballast)
+full, counts = speed(6)
 print(f"# opens a second: {free:.0f} free, {full:.0f} with a full disk")
 tap.equal("disk full: nothing denied opens", counts[2], 0)
 tap.equal("disk full: nothing allowed is refused", counts[1], 0)
