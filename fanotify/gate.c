@@ -47,9 +47,9 @@
  * threads it knows, a quarter for a batch, half for events put aside.  So it
  * never runs out, and the kernel never has to refuse for want of one.
  */
-#define OWN_DESCRIPTORS	 32
-#define DESCRIPTORS_MIN	 64
-#define OPENERS_MAX	 256
+#define OWN_DESCRIPTORS 32
+#define DESCRIPTORS_MIN 64
+#define OPENERS_MAX	256
 
 /* Credit is won by events soon after another, spent by looking in vain. */
 #define PATIENCE_CREDIT_MAX 16
@@ -116,11 +116,11 @@ static int share_descriptors(struct gate *gate, size_t *ret_openers)
 	left = (limit.rlim_cur > 65536 ? 65536 : limit.rlim_cur) -
 	       OWN_DESCRIPTORS;
 	*ret_openers = left / 4 < OPENERS_MAX ? left / 4 : OPENERS_MAX;
-	gate->batch_bytes = (left / 4 < GATE_BATCH_MAX ? left / 4 :
-							 GATE_BATCH_MAX) *
-			    GATE_EVENT_SIZE;
-	gate->held_max = (int)(left / 2 < GATE_HELD_MAX ? left / 2 :
-							  GATE_HELD_MAX);
+	gate->batch_bytes =
+		(left / 4 < GATE_BATCH_MAX ? left / 4 : GATE_BATCH_MAX) *
+		GATE_EVENT_SIZE;
+	gate->held_max =
+		(int)(left / 2 < GATE_HELD_MAX ? left / 2 : GATE_HELD_MAX);
 	return 0;
 }
 
@@ -214,8 +214,7 @@ static bool modes_forbid_writing(struct gate *gate, struct opener *opener)
 	const uint32_t *uids = opener->ids.uids;
 
 	return !(target->mode & (S_IWGRP | S_IWOTH)) && uids[0] != 0 &&
-	       uids[1] == uids[0] && uids[2] == uids[0] &&
-	       uids[3] == uids[0] &&
+	       uids[1] == uids[0] && uids[2] == uids[0] && uids[3] == uids[0] &&
 	       policy_account_of(gate->policy, target->owner) == POLICY_NONE &&
 	       opener_is_unprivileged(opener);
 }
@@ -247,8 +246,7 @@ static uint32_t loader_facts(struct gate *gate, struct opener *opener,
 			     enum policy_kind kind, int fd)
 {
 	const struct target *target = &gate->target;
-	bool of_exec = opener->stale &&
-		       opener->exec_inode == target->inode &&
+	bool of_exec = opener->stale && opener->exec_inode == target->inode &&
 		       opener->exec_device == target->device;
 
 	if (kind == POLICY_KIND_EXEC) {
@@ -258,9 +256,9 @@ static uint32_t loader_facts(struct gate *gate, struct opener *opener,
 		return opener->expects_loader && trusted &&
 				       opener_is_loader_name(
 					       target->path,
-					       target->path_length) ?
-			       POLICY_FACT_INTERPRETER :
-			       0;
+					       target->path_length)
+			       ? POLICY_FACT_INTERPRETER
+			       : 0;
 	}
 	if (kind == POLICY_KIND_OPEN && !of_exec) {
 		/* Not known: it may well be one. */
@@ -282,8 +280,7 @@ static int judge(struct gate *gate, struct opener *opener,
 	struct syscall_access how = {.makes_unnamed = false};
 
 	target_gather(gate->fds_dir, event->fd, gate->mounts, target);
-	if ((target->facts & POLICY_FACT_DELETED) &&
-	    kind == POLICY_KIND_OPEN) {
+	if ((target->facts & POLICY_FACT_DELETED) && kind == POLICY_KIND_OPEN) {
 		if (syscall_access_of(gate->proc, event->pid, &how) &&
 		    !last_chance)
 			return SYSCALL_ACCESS_RUNNING;
@@ -294,9 +291,9 @@ static int judge(struct gate *gate, struct opener *opener,
 	*question = (struct policy_question){
 		.account = account_of(gate->policy, &opener->ids),
 		.kind = kind,
-		.access = kind == POLICY_KIND_EXEC ? POLICY_ACCESS_EXEC :
-			  kind == POLICY_KIND_LIST ? POLICY_ACCESS_READ :
-						     POLICY_ACCESS_UNKNOWN,
+		.access = kind == POLICY_KIND_EXEC   ? POLICY_ACCESS_EXEC
+			  : kind == POLICY_KIND_LIST ? POLICY_ACCESS_READ
+						     : POLICY_ACCESS_UNKNOWN,
 		.facts = target->facts |
 			 loader_facts(gate, opener, kind, event->fd),
 		.path = target->path,
@@ -335,8 +332,8 @@ static void note(struct gate *gate, const struct opener *opener,
 {
 	const struct policy *policy = gate->policy;
 	const struct policy_rule *rule =
-		answer->rule == POLICY_NONE ? NULL :
-					      policy_rule(policy, answer->rule);
+		answer->rule == POLICY_NONE ? NULL
+					    : policy_rule(policy, answer->rule);
 	struct record record = {
 		.time_ns = gate->now_ns,
 		.generation = policy_header(policy)->generation,
@@ -350,10 +347,10 @@ static void note(struct gate *gate, const struct opener *opener,
 	};
 	size_t length;
 
-	record_set(&record, RECORD_TEXT_ACCOUNT,
-		   policy_text(policy, policy_account(policy,
-						      question->account)
-					       ->name));
+	record_set(
+		&record, RECORD_TEXT_ACCOUNT,
+		policy_text(policy,
+			    policy_account(policy, question->account)->name));
 	record_set(&record, RECORD_TEXT_PROGRAM, opener->program);
 	record.texts[RECORD_TEXT_COMMAND_LINE] = (struct record_bytes){
 		opener->command_line, opener->command_line_length};
@@ -582,10 +579,9 @@ static int orphaned(struct gate *gate)
 		return 0;
 	}
 	log_error("gatekeeper is gone; going on with the policy in force");
-	return epoll_ctl(gate->epoll, EPOLL_CTL_DEL, gate->ends.control,
-			 NULL) ?
-		       -errno :
-		       0;
+	return epoll_ctl(gate->epoll, EPOLL_CTL_DEL, gate->ends.control, NULL)
+		       ? -errno
+		       : 0;
 }
 
 static int take_message(struct gate *gate)

@@ -30,14 +30,14 @@ static int confine(void)
 		CAP_DAC_READ_SEARCH,
 	};
 	static const int syscalls[] = {
-		SCMP_SYS(openat),     SCMP_SYS(readlinkat),
-		SCMP_SYS(fstat),      SCMP_SYS(newfstatat),
-		SCMP_SYS(statx),      SCMP_SYS(pread64),
-		SCMP_SYS(lseek),      SCMP_SYS(ioctl),
-		SCMP_SYS(pidfd_open), SCMP_SYS(poll),
-		SCMP_SYS(ppoll),      SCMP_SYS(epoll_wait),
+		SCMP_SYS(openat),      SCMP_SYS(readlinkat),
+		SCMP_SYS(fstat),       SCMP_SYS(newfstatat),
+		SCMP_SYS(statx),       SCMP_SYS(pread64),
+		SCMP_SYS(lseek),       SCMP_SYS(ioctl),
+		SCMP_SYS(pidfd_open),  SCMP_SYS(poll),
+		SCMP_SYS(ppoll),       SCMP_SYS(epoll_wait),
 		SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
-		SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),
+		SCMP_SYS(recvmsg),     SCMP_SYS(sendmsg),
 		SCMP_SYS(fcntl),
 	};
 
@@ -57,9 +57,9 @@ static int confine(void)
 
 static int map_shared(struct gate_shared **ret)
 {
-	void *memory = mmap(NULL, sizeof(struct gate_shared),
-			    PROT_READ | PROT_WRITE, MAP_SHARED,
-			    HELPER_FD_SHARED, 0);
+	void *memory =
+		mmap(NULL, sizeof(struct gate_shared), PROT_READ | PROT_WRITE,
+		     MAP_SHARED, HELPER_FD_SHARED, 0);
 
 	if (memory == MAP_FAILED)
 		return -errno;

@@ -70,8 +70,8 @@ static int read_status(int fd, struct opener *opener)
 
 	if (r)
 		return r;
-	opener->privilege = capable ? OPENER_PRIVILEGE_SOME :
-				      OPENER_PRIVILEGE_NONE;
+	opener->privilege =
+		capable ? OPENER_PRIVILEGE_SOME : OPENER_PRIVILEGE_NONE;
 	return 0;
 }
 
@@ -135,8 +135,7 @@ static int meet_without_fd(int proc, pid_t tid, struct opener *opener)
 
 	snprintf(path, sizeof(path), "%d", (int)tid);
 	if (fstatat(proc, path, &st, 0) < 0)
-		return errno == ENOENT || errno == ESRCH ? OPENER_GONE :
-							   -errno;
+		return errno == ENOENT || errno == ESRCH ? OPENER_GONE : -errno;
 	opener->ids = (struct process_ids){
 		.tgid = (uint32_t)tid,
 		.uids = {st.st_uid, st.st_uid, st.st_uid, st.st_uid},
@@ -146,21 +145,19 @@ static int meet_without_fd(int proc, pid_t tid, struct opener *opener)
 
 static int refresh(struct opener *opener)
 {
-	return opener->fd_is_pidfd ? read_pidfd(opener->fd, opener) :
-				     read_status(opener->fd, opener);
+	return opener->fd_is_pidfd ? read_pidfd(opener->fd, opener)
+				   : read_status(opener->fd, opener);
 }
 
 int opener_identify(struct opener_cache *cache, pid_t tid, struct opener **ret)
 {
-	struct opener *opener =
-		&cache->entries[(uint32_t)tid % cache->size];
+	struct opener *opener = &cache->entries[(uint32_t)tid % cache->size];
 	int r;
 
 	if (tid <= 0)
 		return OPENER_HIDDEN;
 	*ret = opener;
-	if (opener->fd >= 0 && opener->tid == (uint32_t)tid &&
-	    !refresh(opener))
+	if (opener->fd >= 0 && opener->tid == (uint32_t)tid && !refresh(opener))
 		return 0;
 
 	forget(opener);
@@ -249,8 +246,7 @@ bool opener_is_unprivileged(struct opener *opener)
 {
 	if (opener->privilege == OPENER_PRIVILEGE_UNKNOWN) {
 		struct opener now = {.ids = {0}};
-		int fd = process_open_status(opener->proc,
-					     (pid_t)opener->tid);
+		int fd = process_open_status(opener->proc, (pid_t)opener->tid);
 
 		if (fd < 0 || read_status(fd, &now))
 			now.privilege = OPENER_PRIVILEGE_SOME;

@@ -24,10 +24,8 @@ static const struct call calls[] = {
 #ifdef SYS_open
 	{SYS_open, 1},
 #endif
-	{SYS_openat, 2},
-	{SYS_open_by_handle_at, 2},
-	{SYS_execve, -1},
-	{SYS_execveat, -1},
+	{SYS_openat, 2},  {SYS_open_by_handle_at, 2},
+	{SYS_execve, -1}, {SYS_execveat, -1},
 #ifdef __x86_64__
 	{5, 1},	   /* i386 open; 64-bit fstat */
 	{295, 2},  /* i386 openat; 64-bit preadv */

@@ -58,8 +58,8 @@ void target_gather(int fds_dir, int fd, struct mount_table *mounts,
 	ret->device = makedev(st.stx_dev_major, st.stx_dev_minor);
 	ret->inode = st.stx_ino;
 	ret->size = st.stx_size;
-	ret->changed_ns = st.stx_ctime.tv_sec * CLOCK_NS_PER_S +
-			  st.stx_ctime.tv_nsec;
+	ret->changed_ns =
+		st.stx_ctime.tv_sec * CLOCK_NS_PER_S + st.stx_ctime.tv_nsec;
 	ret->mode = st.stx_mode;
 	ret->owner = st.stx_uid;
 	if (!(st.stx_mask & STATX_MNT_ID) ||
@@ -83,8 +83,7 @@ static bool find_loader(int fd, uint64_t offset, size_t entry, size_t count)
 		uint32_t type;
 
 		if (pread(fd, &type, sizeof(type),
-			  (off_t)(offset + i * entry)) !=
-		    (ssize_t)sizeof(type))
+			  (off_t)(offset + i * entry)) != (ssize_t)sizeof(type))
 			return false;
 		if (type == PT_INTERP)
 			return true;
@@ -108,9 +107,9 @@ struct target_elf target_read_elf(int fd)
 	elf.is_elf = true;
 	if (head.ident[EI_CLASS] == ELFCLASS64 &&
 	    n >= (ssize_t)sizeof(head.wide))
-		elf.has_loader = find_loader(fd, head.wide.e_phoff,
-					     head.wide.e_phentsize,
-					     head.wide.e_phnum);
+		elf.has_loader =
+			find_loader(fd, head.wide.e_phoff,
+				    head.wide.e_phentsize, head.wide.e_phnum);
 	else if (head.ident[EI_CLASS] == ELFCLASS32)
 		elf.has_loader = find_loader(fd, head.narrow.e_phoff,
 					     head.narrow.e_phentsize,

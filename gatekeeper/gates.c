@@ -19,7 +19,7 @@
 #include "gatekeeper/wire/gate_shared.h"
 #include "gatekeeper/wire/message.h"
 
-#define STUCK_TICKS	3 /* ticks without a sign of life, with work waiting */
+#define STUCK_TICKS	 3 /* ticks without a sign of life, with work waiting */
 #define START_TIMEOUT_NS (10 * CLOCK_NS_PER_S)
 #define SHORT_LIFE_NS	 (2 * CLOCK_NS_PER_S)
 #define SHORT_LIVES_MAX	 8 /* in a row; beyond is lockdown */
@@ -141,11 +141,11 @@ static void report_answer(void *context, const struct stand_in_event *event)
 {
 	struct gates *gates = context;
 
-	life_note_event(gates->setup.life, event,
-			policy_text(gates->policy,
-				    policy_account(gates->policy,
-						   event->account)
-					    ->name));
+	life_note_event(
+		gates->setup.life, event,
+		policy_text(
+			gates->policy,
+			policy_account(gates->policy, event->account)->name));
 }
 
 static struct stand_in stand_in(struct gates *gates)
@@ -374,9 +374,9 @@ static void take_message(struct gates *gates, int index)
 			helper->state = HELPER_READY;
 		promote_any(gates);
 	} else {
-		errno = !r && message.type == MESSAGE_FAILED ?
-				(int)message.value :
-				EPROTO;
+		errno = !r && message.type == MESSAGE_FAILED
+				? (int)message.value
+				: EPROTO;
 		life_warn(gates->setup.life,
 			  "file gate %d could not take the policy: %s",
 			  (int)helper->pid, strerror(errno));
@@ -402,8 +402,7 @@ void gates_dispatch(struct gates *gates)
 	for (int i = 0; i < count; i++) {
 		int index = (int)events[i].data.u32 - TAG_CONTROL;
 
-		if (index < GATES_COUNT &&
-		    gates->slots[index].helper.pid > 0)
+		if (index < GATES_COUNT && gates->slots[index].helper.pid > 0)
 			take_message(gates, index);
 	}
 	if (gates->standing_in && stand_in_answer(&mine, EVENTS_PER_TURN) < 0)
@@ -449,8 +448,7 @@ static void look_at_power(struct gates *gates, int64_t now_ns)
 	gates->power_looked_ns = now_ns;
 	gates->may_poll = power_is_plentiful();
 	for (int i = 0; i < GATES_COUNT; i++)
-		atomic_store(&gates->slots[i].shared->polling,
-			     gates->may_poll);
+		atomic_store(&gates->slots[i].shared->polling, gates->may_poll);
 }
 
 void gates_tick(struct gates *gates, int64_t now_ns)
@@ -470,9 +468,9 @@ void gates_tick(struct gates *gates, int64_t now_ns)
 
 uint64_t gates_generation(const struct gates *gates)
 {
-	return gates->active < 0 ?
-		       0 :
-		       gates->slots[gates->active].helper.generation;
+	return gates->active < 0
+		       ? 0
+		       : gates->slots[gates->active].helper.generation;
 }
 
 bool gates_complete(const struct gates *gates)

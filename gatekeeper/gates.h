@@ -43,8 +43,7 @@ int gates_fd(const struct gates *gates);
  * Judge by policy, whose image is in fd; both are borrowed until the next
  * call.  The first call makes the gates start at the next tick.
  */
-void gates_set_policy(struct gates *gates, const struct policy *policy,
-		      int fd);
+void gates_set_policy(struct gates *gates, const struct policy *policy, int fd);
 
 /* Handle what has happened. */
 void gates_dispatch(struct gates *gates);

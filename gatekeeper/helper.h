@@ -44,11 +44,9 @@ struct helper {
 };
 
 /* A helper that is none. */
-#define HELPER_EMPTY                                                           \
-	((struct helper){.pid = -1, .pidfd = -1, .control = -1})
+#define HELPER_EMPTY ((struct helper){.pid = -1, .pidfd = -1, .control = -1})
 
-MUST_CHECK int helper_start(const struct helper_spec *spec,
-			    struct helper *ret);
+MUST_CHECK int helper_start(const struct helper_spec *spec, struct helper *ret);
 
 /* Collect a dead helper and close what is left; yields its wait status. */
 int helper_reap(struct helper *helper);

@@ -83,8 +83,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 		}
 	}
 	if (optind < argc || !options->config) {
-		fputs(optind < argc ? "gatekeeper: too many arguments\n" :
-				      "gatekeeper: --config is missing\n",
+		fputs(optind < argc ? "gatekeeper: too many arguments\n"
+				    : "gatekeeper: --config is missing\n",
 		      stderr);
 		print_usage(stderr);
 		return EXIT_ERROR;
@@ -123,8 +123,8 @@ static int check(const struct config_source *source)
 static int keep_privileges(void)
 {
 	static const int needed[] = {
-		CAP_SYS_ADMIN, CAP_SYS_PTRACE,	CAP_SETUID,
-		CAP_SETGID,    CAP_SETPCAP,	CAP_KILL,
+		CAP_SYS_ADMIN, CAP_SYS_PTRACE,	 CAP_SETUID,
+		CAP_SETGID,    CAP_SETPCAP,	 CAP_KILL,
 		CAP_CHOWN,     CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
 		CAP_FOWNER,    CAP_SYS_CHROOT,
 	};
@@ -245,12 +245,11 @@ int main(int argc, char **argv)
 	}
 	options.config = config;
 	if (options.check)
-		return check(&(struct config_source){config,
-						     LEASH_PROFILES_DIR});
+		return check(
+			&(struct config_source){config, LEASH_PROFILES_DIR});
 	if (geteuid() != 0) {
 		log_error("must be started by root");
 		return EXIT_ERROR;
 	}
-	return options.foreground ? run(&options, -1) :
-				    run_detached(&options);
+	return options.foreground ? run(&options, -1) : run_detached(&options);
 }

@@ -12,7 +12,7 @@
 #include "gatekeeper/base/fd.h"
 
 #define MOUNTINFO_MAX_BYTES ((size_t)64 << 20)
-#define EVENTS (FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM | FAN_ONDIR)
+#define EVENTS		    (FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM | FAN_ONDIR)
 
 struct seen {
 	uint64_t mount_id;
@@ -77,18 +77,17 @@ static bool is_one_of(const char *type, const char *const *list)
 enum marks_kind marks_kind_of(const char *type)
 {
 	static const char *const no_files[] = {
-		"proc",	      "sysfs",	    "cgroup",	   "cgroup2",
-		"devpts",     "devtmpfs",   "securityfs",  "debugfs",
-		"tracefs",    "configfs",   "pstore",	   "bpf",
-		"mqueue",     "hugetlbfs",  "fusectl",	   "binfmt_misc",
-		"efivarfs",   "autofs",	    "rpc_pipefs",  "nsfs",
-		"selinuxfs",  "smackfs",    "sockfs",	   "pipefs",
-		"cpuset",     "resctrl",    NULL,
+		"proc",	     "sysfs",	  "cgroup",	"cgroup2",
+		"devpts",    "devtmpfs",  "securityfs", "debugfs",
+		"tracefs",   "configfs",  "pstore",	"bpf",
+		"mqueue",    "hugetlbfs", "fusectl",	"binfmt_misc",
+		"efivarfs",  "autofs",	  "rpc_pipefs", "nsfs",
+		"selinuxfs", "smackfs",	  "sockfs",	"pipefs",
+		"cpuset",    "resctrl",	  NULL,
 	};
 	static const char *const answered[] = {
-		"nfs",	"nfs4", "cifs", "smb3", "9p",	    "ceph",
-		"afs",	"coda", "gfs2", "ocfs2", "glusterfs", "virtiofs",
-		NULL,
+		"nfs",	"nfs4", "cifs",	 "smb3",      "9p",	  "ceph", "afs",
+		"coda", "gfs2", "ocfs2", "glusterfs", "virtiofs", NULL,
 	};
 
 	if (is_one_of(type, no_files))
@@ -118,8 +117,7 @@ static void unescape(char *text)
 	while (*text) {
 		if (text[0] == '\\' && text[1] && text[2] && text[3]) {
 			*out++ = (char)((text[1] - '0') << 6 |
-					(text[2] - '0') << 3 |
-					(text[3] - '0'));
+					(text[2] - '0') << 3 | (text[3] - '0'));
 			text += 4;
 		} else {
 			*out++ = *text++;
@@ -191,8 +189,8 @@ static int note_seen(struct marks *marks, const struct mount *mount,
 			return 0;
 		seen->covered = !problem;
 	} else {
-		struct seen *grown = realloc(marks->seen, (marks->count + 1) *
-								  sizeof(*seen));
+		struct seen *grown = realloc(
+			marks->seen, (marks->count + 1) * sizeof(*seen));
 
 		if (!grown)
 			return -ENOMEM;
@@ -300,8 +298,8 @@ int marks_update(struct marks *marks, const struct policy *policy)
 int marks_clear(struct marks *marks)
 {
 	marks->count = 0;
-	if (fanotify_mark(marks->group, FAN_MARK_FLUSH | FAN_MARK_FILESYSTEM,
-			  0, AT_FDCWD, "/") < 0)
+	if (fanotify_mark(marks->group, FAN_MARK_FLUSH | FAN_MARK_FILESYSTEM, 0,
+			  AT_FDCWD, "/") < 0)
 		return -errno;
 	return 0;
 }

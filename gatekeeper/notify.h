@@ -8,5 +8,4 @@
  */
 
 /* Send state, such as "READY=1\nSTATUS=...".  Without a listener: nothing. */
-__attribute__((format(printf, 1, 2))) void notify_send(const char *format,
-						       ...);
+__attribute__((format(printf, 1, 2))) void notify_send(const char *format, ...);

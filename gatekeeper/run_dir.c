@@ -64,8 +64,8 @@ int run_dir_take(const char *path, struct run_dir **ret)
 		return -ENOMEM;
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	dir->folder = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC |
-					 O_NOFOLLOW);
+	dir->folder =
+		open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir->folder < 0)
 		return -errno;
 	dir->lock = openat(dir->folder, "lock",
@@ -116,10 +116,9 @@ int run_dir_note_helpers(struct run_dir *dir, const pid_t *pids, size_t count)
 
 		if (pids[i] > 0 &&
 		    process_start_time(dir->proc, pids[i], &start_time) == 0)
-			used += (size_t)snprintf(text + used,
-						 sizeof(text) - used,
-						 "%d %" PRIu64 "\n",
-						 (int)pids[i], start_time);
+			used += (size_t)snprintf(
+				text + used, sizeof(text) - used,
+				"%d %" PRIu64 "\n", (int)pids[i], start_time);
 	}
 	if (pwrite(dir->helpers, text, used, 0) != (ssize_t)used ||
 	    ftruncate(dir->helpers, (off_t)used) < 0)
@@ -135,7 +134,8 @@ int run_dir_end_strays(struct run_dir *dir)
 		const struct stray *stray = &dir->strays[i];
 		uint64_t start_time;
 
-		if (process_start_time(dir->proc, stray->pid, &start_time) == 0 &&
+		if (process_start_time(dir->proc, stray->pid, &start_time) ==
+			    0 &&
 		    start_time == stray->start_time &&
 		    kill(stray->pid, SIGKILL) == 0)
 			ended++;

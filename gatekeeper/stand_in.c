@@ -36,13 +36,13 @@ static enum policy_verdict verdict_for(const struct policy *policy,
 }
 
 static void answer(const struct stand_in *stand_in,
-		   const struct fanotify_event_metadata *event, const char *path)
+		   const struct fanotify_event_metadata *event,
+		   const char *path)
 {
 	struct stand_in_event seen = {.tid = event->pid, .path = path};
 	struct fanotify_response response = {.fd = event->fd};
 
-	seen.account = account_of_thread(stand_in, event->pid,
-					 &seen.uid);
+	seen.account = account_of_thread(stand_in, event->pid, &seen.uid);
 	seen.verdict = verdict_for(stand_in->policy, seen.account);
 	response.response = seen.verdict == POLICY_DENY ? FAN_DENY : FAN_ALLOW;
 	if (write(stand_in->group, &response, sizeof(response)) < 0)

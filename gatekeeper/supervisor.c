@@ -29,12 +29,12 @@
 #include "gatekeeper/notify.h"
 #include "gatekeeper/wire/message.h"
 
-#define TICK_MS		  100
-#define START_TIMEOUT_NS  (20 * CLOCK_NS_PER_S)
-#define STORE_STILL_TICKS 50
-#define STORE_STOP_MS	  10000
-#define STORE_PAUSE_NS	  CLOCK_NS_PER_S
-#define OWN_CHANNEL_BYTES ((size_t)1 << 20)
+#define TICK_MS		   100
+#define START_TIMEOUT_NS   (20 * CLOCK_NS_PER_S)
+#define STORE_STILL_TICKS  50
+#define STORE_STOP_MS	   10000
+#define STORE_PAUSE_NS	   CLOCK_NS_PER_S
+#define OWN_CHANNEL_BYTES  ((size_t)1 << 20)
 #define GATE_CHANNEL_BYTES ((size_t)16 << 20)
 
 enum tag {
@@ -64,7 +64,7 @@ struct supervisor {
 	int64_t store_after_ns;
 
 	struct policy *policy;
-	int policy_fd; /* owned */
+	int policy_fd;	    /* owned */
 	uint64_t announced; /* generation last said to be live */
 	struct loader loader;
 	bool reload_again;
@@ -78,9 +78,8 @@ static int watch(struct supervisor *supervisor, int fd, enum tag tag,
 {
 	struct epoll_event event = {.events = events, .data.u32 = tag};
 
-	return epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, fd, &event) ?
-		       -errno :
-		       0;
+	return epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno
+								       : 0;
 }
 
 static void report_mount(void *context, const char *mount_point,
@@ -387,9 +386,9 @@ static void update_marks(struct supervisor *supervisor)
 
 static uint64_t generation_of(const struct supervisor *supervisor)
 {
-	return supervisor->policy ?
-		       policy_header(supervisor->policy)->generation :
-		       0;
+	return supervisor->policy
+		       ? policy_header(supervisor->policy)->generation
+		       : 0;
 }
 
 static void begin_reload(struct supervisor *supervisor)
@@ -429,8 +428,8 @@ static void finish_reload(struct supervisor *supervisor)
 		life_warn(&supervisor->life,
 			  "reload failed (%s); generation %" PRIu64
 			  " stays in force",
-			  r == LOADER_WRONG ? "the configuration is wrong" :
-					      strerror(-r),
+			  r == LOADER_WRONG ? "the configuration is wrong"
+					    : strerror(-r),
 			  generation_of(supervisor));
 		notify_send("READY=1");
 	}
@@ -453,16 +452,16 @@ static void announce(struct supervisor *supervisor)
 	life_note(&supervisor->life,
 		  "generation %" PRIu64 " live: %s, %u account(s), %u rule(s)",
 		  header->generation,
-		  header->mode == POLICY_MODE_OBSERVE ?
-			  "OBSERVE MODE, nothing is refused" :
-			  "enforcing",
+		  header->mode == POLICY_MODE_OBSERVE
+			  ? "OBSERVE MODE, nothing is refused"
+			  : "enforcing",
 		  header->accounts.count, header->rules.count);
 	notify_send("READY=1\nSTATUS=generation %" PRIu64
 		    ", %zu filesystem(s) covered%s",
 		    header->generation, marks_count(supervisor->marks),
-		    header->mode == POLICY_MODE_OBSERVE ?
-			    ", OBSERVE MODE: nothing is refused" :
-			    "");
+		    header->mode == POLICY_MODE_OBSERVE
+			    ? ", OBSERVE MODE: nothing is refused"
+			    : "");
 }
 
 static void take_signal(struct supervisor *supervisor)

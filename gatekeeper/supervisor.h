@@ -26,8 +26,7 @@ enum {
 
 /* run_dir is borrowed for the supervisor's life. */
 MUST_CHECK int supervisor_new(const struct supervisor_options *options,
-			      struct run_dir *run_dir,
-			      struct supervisor **ret);
+			      struct run_dir *run_dir, struct supervisor **ret);
 struct supervisor *supervisor_free(struct supervisor *supervisor);
 DEFINE_CLEANUP(struct supervisor *, supervisor_free)
 

@@ -102,8 +102,8 @@ static int outcome(struct database *database, int code)
 	if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW)
 		return 0;
 	snprintf(database->error, sizeof(database->error), "%s",
-		 database->sqlite ? sqlite3_errmsg(database->sqlite) :
-				    sqlite3_errstr(code));
+		 database->sqlite ? sqlite3_errmsg(database->sqlite)
+				  : sqlite3_errstr(code));
 	switch (code & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
@@ -185,8 +185,8 @@ static int prepare_all(struct database *database)
 	};
 	int r = 0;
 
-	for (size_t i = 0;
-	     !r && i < sizeof(statements) / sizeof(statements[0]); i++)
+	for (size_t i = 0; !r && i < sizeof(statements) / sizeof(statements[0]);
+	     i++)
 		r = prepare(database, statements[i].sql, statements[i].slot);
 	return r;
 }
@@ -201,8 +201,10 @@ static int note_boot(struct database *database)
 	if (n <= 0)
 		snprintf(boot, sizeof(boot), "unknown");
 	boot[strspn(boot, "0123456789abcdef-unkow")] = '\0';
-	snprintf(sql, sizeof(sql), "INSERT OR IGNORE INTO boots(boot)"
-				   " VALUES('%s')", boot);
+	snprintf(sql, sizeof(sql),
+		 "INSERT OR IGNORE INTO boots(boot)"
+		 " VALUES('%s')",
+		 boot);
 	r = run_sql(database, sql);
 	snprintf(sql, sizeof(sql), "SELECT id FROM boots WHERE boot = '%s'",
 		 boot);
@@ -278,7 +280,8 @@ static void set_aside(const char *path)
 			 (long long)time(NULL), suffixes[i]);
 		if (rename(from, to) == 0 && i == 0)
 			log_error("%s is damaged; it was set aside as %s and "
-				  "a new log begun", path, to);
+				  "a new log begun",
+				  path, to);
 	}
 }
 
@@ -309,9 +312,9 @@ int database_open(const char *path, struct database **ret)
 	}
 	if (r)
 		log_error("%s: %s", path,
-			  r == DATABASE_NEWER ?
-				  "written by a newer version of Leash" :
-				  database->error);
+			  r == DATABASE_NEWER
+				  ? "written by a newer version of Leash"
+				  : database->error);
 	else
 		*ret = STEAL(database);
 	return r;
@@ -362,8 +365,7 @@ int database_commit(struct database *database)
 
 static void forget_numbers(struct database *database)
 {
-	memset(database->remembered, 0,
-	       REMEMBERED * sizeof(struct remembered));
+	memset(database->remembered, 0, REMEMBERED * sizeof(struct remembered));
 }
 
 void database_abandon(struct database *database)
@@ -387,8 +389,8 @@ static void bind_bytes(sqlite3_stmt *statement, int at, const char *bytes,
 				  SQLITE_STATIC);
 }
 
-static int look_up(struct database *database, const char *bytes,
-		   size_t length, int64_t *ret)
+static int look_up(struct database *database, const char *bytes, size_t length,
+		   int64_t *ret)
 {
 	int code, r;
 
@@ -408,8 +410,8 @@ static int look_up(struct database *database, const char *bytes,
 	return r;
 }
 
-static struct remembered *slot_for(struct database *database,
-				   const char *bytes, size_t length)
+static struct remembered *slot_for(struct database *database, const char *bytes,
+				   size_t length)
 {
 	uint32_t hash = 2166136261u;
 
@@ -468,20 +470,14 @@ int database_add(struct database *database, const struct record *record)
 	static const int columns[RECORD_TEXT_COUNT] = {10, 11, 12, 13, 14, 15};
 	sqlite3_stmt *insert = database->insert;
 	const int64_t numbers[] = {
-		record->time_ns,
-		database->boot,
-		(int64_t)record->generation,
-		record->kind,
-		record->access,
-		record->verdict,
-		record->uid,
-		record->pid,
-		record->parent_pid,
+		record->time_ns, database->boot, (int64_t)record->generation,
+		record->kind,	 record->access, record->verdict,
+		record->uid,	 record->pid,	 record->parent_pid,
 	};
-	const char *reason = record->reason ?
-				     policy_reason_text(record->reason,
-							record->verdict) :
-				     "";
+	const char *reason =
+		record->reason
+			? policy_reason_text(record->reason, record->verdict)
+			: "";
 	int r = bind_text(database, REASON_COLUMN,
 			  (struct record_bytes){reason, strlen(reason)});
 
@@ -506,8 +502,7 @@ int database_progress(struct database *database, uint64_t channel_id,
 	r = outcome(database, code);
 	if (code == SQLITE_ROW) {
 		progress.position = (uint64_t)sqlite3_column_int64(get, 0);
-		progress.lost_ordinary =
-			(uint64_t)sqlite3_column_int64(get, 1);
+		progress.lost_ordinary = (uint64_t)sqlite3_column_int64(get, 1);
 		progress.lost_important =
 			(uint64_t)sqlite3_column_int64(get, 2);
 	}

@@ -57,8 +57,7 @@ struct database_progress {
 };
 
 /* Zeros for a channel not seen before. */
-MUST_CHECK int database_progress(struct database *database,
-				 uint64_t channel_id,
+MUST_CHECK int database_progress(struct database *database, uint64_t channel_id,
 				 struct database_progress *ret);
 /* Within a transaction. */
 MUST_CHECK int database_set_progress(struct database *database,

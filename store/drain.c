@@ -8,14 +8,14 @@
 #include "gatekeeper/base/log.h"
 #include "store/database.h"
 
-#define BATCH_ROWS	 4000
-#define BATCH_WAIT_MS	 50   /* what a crash of the machine may lose */
-#define RETRY_WAIT_MS	 250
-#define IDLE_TURNS	 20   /* this many empty turns before sleeping */
-#define HOUSEKEEPING_NS	 (60 * CLOCK_NS_PER_S)
-#define LOOK_NS		 CLOCK_NS_PER_S
-#define TEXTS_NS	 (24 * 3600 * CLOCK_NS_PER_S)
-#define EXPIRE_ROWS	 2000
+#define BATCH_ROWS	4000
+#define BATCH_WAIT_MS	50 /* what a crash of the machine may lose */
+#define RETRY_WAIT_MS	250
+#define IDLE_TURNS	20 /* this many empty turns before sleeping */
+#define HOUSEKEEPING_NS (60 * CLOCK_NS_PER_S)
+#define LOOK_NS		CLOCK_NS_PER_S
+#define TEXTS_NS	(24 * 3600 * CLOCK_NS_PER_S)
+#define EXPIRE_ROWS	2000
 
 struct drain {
 	const char *path;
@@ -76,8 +76,8 @@ static void complain(struct drain *drain, int outcome)
 	if (drain->trouble != outcome)
 		log_warning("%s: %s (%s); verdicts go on, records wait",
 			    drain->path, trouble_text(outcome),
-			    drain->database ? database_error(drain->database) :
-					      "not open");
+			    drain->database ? database_error(drain->database)
+					    : "not open");
 	if (!drain->trouble)
 		drain->trouble_since_ns = clock_monotonic_ns();
 	drain->trouble = outcome;
@@ -161,8 +161,8 @@ static int take_batch(struct drain *drain, struct channel *channel,
 	if (!r)
 		r = write_records(drain, channel, &progress, &count);
 	if (!r)
-		r = database_set_progress(drain->database,
-					  channel_id(channel), &progress);
+		r = database_set_progress(drain->database, channel_id(channel),
+					  &progress);
 	if (!r)
 		r = database_commit(drain->database);
 	if (r)
@@ -212,8 +212,7 @@ static void look_in_place(struct drain *drain, int64_t now_ns)
 		return;
 	drain->looked_ns = now_ns;
 	if (drain->database && !database_in_place(drain->database)) {
-		log_error("%s was taken away; a new log is begun",
-			  drain->path);
+		log_error("%s was taken away; a new log is begun", drain->path);
 		drain->database = database_free(drain->database);
 	}
 }

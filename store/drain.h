@@ -25,8 +25,7 @@ struct drain_limits {
 
 /* path is borrowed for the drain's life; the channels (two) as well. */
 MUST_CHECK int drain_new(const char *path, struct channel *const channels[2],
-			 const struct drain_limits *limits,
-			 struct drain **ret);
+			 const struct drain_limits *limits, struct drain **ret);
 struct drain *drain_free(struct drain *drain);
 DEFINE_CLEANUP(struct drain *, drain_free)
 

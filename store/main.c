@@ -31,24 +31,24 @@
 static int confine(void)
 {
 	static const int syscalls[] = {
-		SCMP_SYS(openat),    SCMP_SYS(open),
-		SCMP_SYS(stat),	     SCMP_SYS(fstat),
-		SCMP_SYS(lstat),     SCMP_SYS(newfstatat),
-		SCMP_SYS(statx),     SCMP_SYS(access),
-		SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
-		SCMP_SYS(pread64),   SCMP_SYS(pwrite64),
-		SCMP_SYS(lseek),     SCMP_SYS(fcntl),
-		SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
-		SCMP_SYS(fsync),     SCMP_SYS(fdatasync),
-		SCMP_SYS(unlink),    SCMP_SYS(unlinkat),
-		SCMP_SYS(rename),    SCMP_SYS(renameat),
-		SCMP_SYS(renameat2), SCMP_SYS(readlink),
-		SCMP_SYS(readlinkat), SCMP_SYS(getcwd),
-		SCMP_SYS(geteuid),   SCMP_SYS(getuid),
-		SCMP_SYS(fchmod),    SCMP_SYS(fchown),
-		SCMP_SYS(utimensat), SCMP_SYS(poll),
-		SCMP_SYS(ppoll),     SCMP_SYS(recvmsg),
-		SCMP_SYS(sendmsg),   SCMP_SYS(sysinfo),
+		SCMP_SYS(openat),      SCMP_SYS(open),
+		SCMP_SYS(stat),	       SCMP_SYS(fstat),
+		SCMP_SYS(lstat),       SCMP_SYS(newfstatat),
+		SCMP_SYS(statx),       SCMP_SYS(access),
+		SCMP_SYS(faccessat),   SCMP_SYS(faccessat2),
+		SCMP_SYS(pread64),     SCMP_SYS(pwrite64),
+		SCMP_SYS(lseek),       SCMP_SYS(fcntl),
+		SCMP_SYS(ftruncate),   SCMP_SYS(fallocate),
+		SCMP_SYS(fsync),       SCMP_SYS(fdatasync),
+		SCMP_SYS(unlink),      SCMP_SYS(unlinkat),
+		SCMP_SYS(rename),      SCMP_SYS(renameat),
+		SCMP_SYS(renameat2),   SCMP_SYS(readlink),
+		SCMP_SYS(readlinkat),  SCMP_SYS(getcwd),
+		SCMP_SYS(geteuid),     SCMP_SYS(getuid),
+		SCMP_SYS(fchmod),      SCMP_SYS(fchown),
+		SCMP_SYS(utimensat),   SCMP_SYS(poll),
+		SCMP_SYS(ppoll),       SCMP_SYS(recvmsg),
+		SCMP_SYS(sendmsg),     SCMP_SYS(sysinfo),
 		SCMP_SYS(sched_yield), SCMP_SYS(uname),
 	};
 
@@ -85,8 +85,7 @@ static bool wait_for_word(int wait_ms)
 	if (poll(ends, 2, wait_ms) <= 0)
 		return false;
 	if (ends[1].revents &&
-	    read(HELPER_FD_WAKE, &wakes, sizeof(wakes)) < 0 &&
-	    errno != EAGAIN)
+	    read(HELPER_FD_WAKE, &wakes, sizeof(wakes)) < 0 && errno != EAGAIN)
 		return true;
 	if (!ends[0].revents)
 		return false;

@@ -216,17 +216,16 @@ static int open_database(const char *path, sqlite3 **ret)
 	int code = SQLITE_CANTOPEN;
 
 	if (access(path, F_OK) < 0) {
-		complain(path, errno == ENOENT ?
-				       "there is no log yet; has gatekeeper "
-				       "run?" :
-				       strerror(errno));
+		complain(path, errno == ENOENT
+				       ? "there is no log yet; has gatekeeper "
+					 "run?"
+				       : strerror(errno));
 		return EXIT_ERROR;
 	}
 	if (access(path, R_OK) == 0)
-		code = sqlite3_open_v2(path, ret,
-				       SQLITE_OPEN_READONLY |
-					       SQLITE_OPEN_NOMUTEX,
-				       NULL);
+		code = sqlite3_open_v2(
+			path, ret, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
+			NULL);
 	else {
 		complain(path, "only root may read the log");
 		return EXIT_ERROR;
@@ -266,9 +265,9 @@ static int terminal_width(void)
 		return atoi(columns);
 	if (!isatty(STDOUT_FILENO))
 		return 0;
-	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ?
-		       size.ws_col :
-		       80;
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col
+		       ? size.ws_col
+		       : 80;
 }
 
 static void bind_values(sqlite3_stmt *statement, const struct query *query)
@@ -312,12 +311,11 @@ static int print_query(sqlite3 *sqlite, const struct query *query,
 	if (r)
 		complain("cannot write", strerror(-r));
 	else if (code != SQLITE_DONE)
-		complain(code == SQLITE_INTERRUPT ?
-				 "the query took over 30 seconds; narrow it "
-				 "with --since or a WHERE on time_ns" :
-				 code == SQLITE_AUTH ?
-				 "--sql may only read" :
-				 sqlite3_errmsg(sqlite),
+		complain(code == SQLITE_INTERRUPT
+				 ? "the query took over 30 seconds; narrow it "
+				   "with --since or a WHERE on time_ns"
+			 : code == SQLITE_AUTH ? "--sql may only read"
+					       : sqlite3_errmsg(sqlite),
 			 NULL);
 	sqlite3_finalize(statement);
 	return r || code != SQLITE_DONE ? EXIT_ERROR : EXIT_DONE;
@@ -353,7 +351,8 @@ static int run_filter(sqlite3 *sqlite, struct options *options,
 		if (query_build(&options->filter, last, clock_realtime_ns(),
 				&query, &wrong)) {
 			complain("is no time; write 90s, 15m, 2h, 7d or "
-				 "2026-11-20T14:30", wrong);
+				 "2026-11-20T14:30",
+				 wrong);
 			return EXIT_ERROR;
 		}
 		r = print_query(sqlite, &query, output, &last);
@@ -393,8 +392,8 @@ int main(int argc, char **argv)
 	if (!r && query_output_new(options.format, &output_options, &output))
 		r = EXIT_ERROR;
 	if (!r)
-		r = options.sql ? run_sql(sqlite, &options, output) :
-				  run_filter(sqlite, &options, output);
+		r = options.sql ? run_sql(sqlite, &options, output)
+				: run_filter(sqlite, &options, output);
 	sqlite3_close(sqlite);
 	return r;
 }

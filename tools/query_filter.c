@@ -15,8 +15,7 @@ static int parse_ago(const char *text, int64_t now_ns, int64_t *ret_ns)
 	long long count = strtoll(text, &end, 10);
 	int64_t unit_s;
 
-	if (end == text || count < 0 || count > 1000000000 || !end[0] ||
-	    end[1])
+	if (end == text || count < 0 || count > 1000000000 || !end[0] || end[1])
 		return -EINVAL;
 	switch (*end) {
 	case 's':
@@ -89,8 +88,7 @@ static int add_time(struct query *query, const char *condition,
 		return 0;
 	r = query_parse_time(text, now_ns, &time_ns);
 	if (!r)
-		add(query, condition,
-		    (struct query_value){.number = time_ns});
+		add(query, condition, (struct query_value){.number = time_ns});
 	return r;
 }
 

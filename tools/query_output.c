@@ -167,9 +167,8 @@ static char *short_time(sqlite3_stmt *row)
 	return time && strlen(time) > 23 ? strndup(time + 5, 18) : strdup("");
 }
 
-static const char *const verdict_titles[] = {"time (utc)", "verdict",
-					     "account",	   "what",
-					     "target",	   "program",
+static const char *const verdict_titles[] = {"time (utc)", "verdict", "account",
+					     "what",	   "target",  "program",
 					     "why",	   NULL};
 
 static void verdict_cells(sqlite3_stmt *row, char **cells)
@@ -185,18 +184,17 @@ static void verdict_cells(sqlite3_stmt *row, char **cells)
 
 static int begin_table(struct query_output *output, sqlite3_stmt *row)
 {
-	output->columns = output->options.verdicts ? 7 :
-						     sqlite3_column_count(row);
+	output->columns =
+		output->options.verdicts ? 7 : sqlite3_column_count(row);
 	output->titles = calloc((size_t)output->columns, sizeof(char *));
 	output->widths = calloc((size_t)output->columns, sizeof(int));
 	output->rows = calloc(TABLE_ROWS_HELD, sizeof(struct row));
 	if (!output->titles || !output->widths || !output->rows)
 		return -ENOMEM;
 	for (int i = 0; i < output->columns; i++) {
-		output->titles[i] =
-			strdup(output->options.verdicts ?
-				       verdict_titles[i] :
-				       sqlite3_column_name(row, i));
+		output->titles[i] = strdup(
+			output->options.verdicts ? verdict_titles[i]
+						 : sqlite3_column_name(row, i));
 		if (!output->titles[i])
 			return -ENOMEM;
 	}
@@ -328,9 +326,8 @@ static int json_row(struct query_output *output, sqlite3_stmt *row)
 	int failed = !object;
 
 	for (int i = 0; !failed && i < sqlite3_column_count(row); i++)
-		failed = json_object_set_new(object,
-					     sqlite3_column_name(row, i),
-					     json_cell(row, i));
+		failed = json_object_set_new(
+			object, sqlite3_column_name(row, i), json_cell(row, i));
 	if (!failed)
 		failed = json_dumpf(object, output->options.out,
 				    JSON_COMPACT | JSON_ENSURE_ASCII);

@@ -18,7 +18,7 @@ struct query_output;
 
 struct query_output_options {
 	FILE *out;
-	int width;     /* of the terminal; 0: as wide as it gets */
+	int width; /* of the terminal; 0: as wide as it gets */
 	bool colour;
 	bool verdicts; /* rows are those of the view verdicts: pick columns */
 };
@@ -39,7 +39,6 @@ MUST_CHECK int query_output_new(const struct query_format *format,
 struct query_output *query_output_free(struct query_output *output);
 DEFINE_CLEANUP(struct query_output *, query_output_free)
 
-MUST_CHECK int query_output_row(struct query_output *output,
-				sqlite3_stmt *row);
+MUST_CHECK int query_output_row(struct query_output *output, sqlite3_stmt *row);
 /* Write what waits for its width to be known. */
 MUST_CHECK int query_output_end(struct query_output *output);

@@ -21,11 +21,11 @@
 
 #include "gatekeeper/base/fd.h"
 
-#define CHANNEL_MAGIC UINT64_C(0x6c656173682d6368)
+#define CHANNEL_MAGIC	    UINT64_C(0x6c656173682d6368)
 #define CHANNEL_DATA_OFFSET 4096
-#define CHANNEL_SIZE_MIN ((size_t)4096)
-#define CHANNEL_SIZE_MAX ((size_t)1 << 30)
-#define SKIP_MARK	 UINT32_MAX
+#define CHANNEL_SIZE_MIN    ((size_t)4096)
+#define CHANNEL_SIZE_MAX    ((size_t)1 << 30)
+#define SKIP_MARK	    UINT32_MAX
 
 /* Writer and reader each have a cache line, so that neither slows the other. */
 struct channel_shared {
@@ -132,19 +132,19 @@ static size_t used_between(const struct channel *channel, uint64_t released,
 {
 	uint64_t used = written - released;
 
-	return used > channel->size || (written & 7) || (released & 7) ?
-		       SIZE_MAX :
-		       (size_t)used;
+	return used > channel->size || (written & 7) || (released & 7)
+		       ? SIZE_MAX
+		       : (size_t)used;
 }
 
 int channel_put(struct channel *channel, const void *bytes, size_t length,
 		bool important)
 {
 	struct channel_shared *shared = channel->shared;
-	uint64_t written = atomic_load_explicit(&shared->written,
-						memory_order_relaxed);
-	uint64_t released = atomic_load_explicit(&shared->released,
-						 memory_order_acquire);
+	uint64_t written =
+		atomic_load_explicit(&shared->written, memory_order_relaxed);
+	uint64_t released =
+		atomic_load_explicit(&shared->released, memory_order_acquire);
 	size_t used = used_between(channel, released, written);
 	size_t need = frame_size(length);
 	size_t limit = important ? channel->size : channel->size / 4 * 3;
@@ -154,8 +154,8 @@ int channel_put(struct channel *channel, const void *bytes, size_t length,
 
 	if (length > channel->size / 4 || used > limit ||
 	    need + skip > limit - used) {
-		atomic_fetch_add_explicit(important ? &shared->lost_important :
-						      &shared->lost_ordinary,
+		atomic_fetch_add_explicit(important ? &shared->lost_important
+						    : &shared->lost_ordinary,
 					  1, memory_order_relaxed);
 		return CHANNEL_FULL;
 	}
@@ -244,9 +244,9 @@ uint64_t channel_beats(const struct channel *channel)
 
 size_t channel_used(const struct channel *channel)
 {
-	size_t used = used_between(channel,
-				   atomic_load(&channel->shared->released),
-				   atomic_load(&channel->shared->written));
+	size_t used =
+		used_between(channel, atomic_load(&channel->shared->released),
+			     atomic_load(&channel->shared->written));
 
 	return used == SIZE_MAX ? channel->size : used;
 }

@@ -85,11 +85,10 @@ size_t escape_text(char *buffer, size_t size, const char *bytes, size_t length)
 			n = taken;
 			memcpy(piece, bytes, n);
 		} else {
-			const char *short_form =
-				bytes[0] == '\n' ? "\\n" :
-				bytes[0] == '\t' ? "\\t" :
-				bytes[0] == '\\' ? "\\\\" :
-						   NULL;
+			const char *short_form = bytes[0] == '\n'   ? "\\n"
+						 : bytes[0] == '\t' ? "\\t"
+						 : bytes[0] == '\\' ? "\\\\"
+								    : NULL;
 
 			taken = 1;
 			if (short_form)

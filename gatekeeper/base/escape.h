@@ -15,11 +15,10 @@
  * Write the shown form of length bytes into buffer, NUL-terminated and cut
  * at whole sequences where it does not fit.  Returns its length.
  */
-size_t escape_text(char *buffer, size_t size, const char *bytes,
-		   size_t length);
+size_t escape_text(char *buffer, size_t size, const char *bytes, size_t length);
 
 /* The room that escape_text() needs at most for length bytes. */
-#define ESCAPE_ROOM(length) ((length) * 4 + 1)
+#define ESCAPE_ROOM(length) ((length)*4 + 1)
 
 /*
  * How many bytes at the start of text form one printable character, or 0 if

@@ -19,8 +19,8 @@ ssize_t fd_pread_text(int fd, char *buffer, size_t size)
 	size_t used = 0;
 
 	while (used < size - 1) {
-		ssize_t n = pread(fd, buffer + used, size - 1 - used,
-				  (off_t)used);
+		ssize_t n =
+			pread(fd, buffer + used, size - 1 - used, (off_t)used);
 
 		if (n < 0 && errno == EINTR)
 			continue;

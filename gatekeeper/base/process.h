@@ -41,8 +41,7 @@ MUST_CHECK int process_open_proc(void);
 MUST_CHECK int process_open_status(int proc, pid_t pid);
 
 /* Open, read, close. */
-MUST_CHECK int process_ids_of(int proc, pid_t pid,
-			      struct process_ids *ret);
+MUST_CHECK int process_ids_of(int proc, pid_t pid, struct process_ids *ret);
 
 /*
  * When pid was started, in clock ticks since boot: with the number itself it

@@ -18,8 +18,7 @@ static int select_capabilities(const int *capabilities, size_t count,
 	return 0;
 }
 
-int sandbox_become(uid_t uid, gid_t gid, const int *capabilities,
-		   size_t count)
+int sandbox_become(uid_t uid, gid_t gid, const int *capabilities, size_t count)
 {
 	int flags = CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING;
 	int r = select_capabilities(capabilities, count,
@@ -53,19 +52,32 @@ int sandbox_keep(const int *capabilities, size_t count)
 int sandbox_enter(const int *syscalls, size_t count)
 {
 	static const int always[] = {
-		SCMP_SYS(read),		 SCMP_SYS(write),
-		SCMP_SYS(writev),	 SCMP_SYS(close),
-		SCMP_SYS(exit),		 SCMP_SYS(exit_group),
-		SCMP_SYS(rt_sigreturn),	 SCMP_SYS(rt_sigprocmask),
-		SCMP_SYS(rt_sigaction),	 SCMP_SYS(sigaltstack),
-		SCMP_SYS(futex),	 SCMP_SYS(brk),
-		SCMP_SYS(mmap),		 SCMP_SYS(munmap),
-		SCMP_SYS(mremap),	 SCMP_SYS(mprotect),
-		SCMP_SYS(madvise),	 SCMP_SYS(clock_gettime),
-		SCMP_SYS(gettimeofday),	 SCMP_SYS(time),
-		SCMP_SYS(getrandom),	 SCMP_SYS(getpid),
-		SCMP_SYS(gettid),	 SCMP_SYS(tgkill),
-		SCMP_SYS(restart_syscall), SCMP_SYS(nanosleep),
+		SCMP_SYS(read),
+		SCMP_SYS(write),
+		SCMP_SYS(writev),
+		SCMP_SYS(close),
+		SCMP_SYS(exit),
+		SCMP_SYS(exit_group),
+		SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(rt_sigprocmask),
+		SCMP_SYS(rt_sigaction),
+		SCMP_SYS(sigaltstack),
+		SCMP_SYS(futex),
+		SCMP_SYS(brk),
+		SCMP_SYS(mmap),
+		SCMP_SYS(munmap),
+		SCMP_SYS(mremap),
+		SCMP_SYS(mprotect),
+		SCMP_SYS(madvise),
+		SCMP_SYS(clock_gettime),
+		SCMP_SYS(gettimeofday),
+		SCMP_SYS(time),
+		SCMP_SYS(getrandom),
+		SCMP_SYS(getpid),
+		SCMP_SYS(gettid),
+		SCMP_SYS(tgkill),
+		SCMP_SYS(restart_syscall),
+		SCMP_SYS(nanosleep),
 		SCMP_SYS(clock_nanosleep),
 	};
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));

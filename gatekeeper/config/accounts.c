@@ -70,10 +70,11 @@ static int give_uids(struct compiler *compiler, struct account_entry *entry,
 				    last);
 
 	if (r == POLICY_BUILD_UID_TAKEN) {
-		compiler_error(compiler, entry->setting,
-			       "uids %u to %u of \"%s\" (account or "
-			       SUBUID_PATH ") belong to another account here",
-			       first, last, entry->name);
+		compiler_error(
+			compiler, entry->setting,
+			"uids %u to %u of \"%s\" (account or " SUBUID_PATH
+			") belong to another account here",
+			first, last, entry->name);
 		return 0;
 	}
 	return r;
@@ -101,7 +102,8 @@ static int give_subordinate_uids(struct compiler *compiler,
 		char *end;
 
 		if (sscanf(line, "%255[^:]:%lu:%lu", owner, &first, &count) !=
-			    3 || !count || first > UINT32_MAX - 1 ||
+			    3 ||
+		    !count || first > UINT32_MAX - 1 ||
 		    count > UINT32_MAX - first)
 			continue;
 		if (strcmp(owner, entry->name) &&
@@ -124,7 +126,8 @@ static int add_account(struct compiler *compiler,
 	if (!passwd) {
 		compiler_error(compiler, setting,
 			       "account \"%s\" does not exist on this system; "
-			       "make it first (useradd %s)", name, name);
+			       "make it first (useradd %s)",
+			       name, name);
 		return CONFIG_WRONG;
 	}
 	if (passwd->pw_uid == 0) {
@@ -180,8 +183,7 @@ static const char *account_name(struct compiler *compiler,
 	return schema_string(compiler, name_setting, &name) ? name : NULL;
 }
 
-static int collect_one(struct compiler *compiler,
-		       const config_setting_t *group)
+static int collect_one(struct compiler *compiler, const config_setting_t *group)
 {
 	const char *name = account_name(compiler, group);
 	struct account_entry *entry;
@@ -190,17 +192,16 @@ static int collect_one(struct compiler *compiler,
 		return 0;
 	entry = find_account(compiler, name);
 	if (entry && entry->seen_in_this_file) {
-		compiler_error(compiler,
-			       config_setting_get_member(group, "account"),
-			       "\"%s\" has rules at line %u of this file "
-			       "already; join them", name,
-			       config_setting_source_line(entry->setting));
+		compiler_error(
+			compiler, config_setting_get_member(group, "account"),
+			"\"%s\" has rules at line %u of this file "
+			"already; join them",
+			name, config_setting_source_line(entry->setting));
 		return 0;
 	}
 	if (!entry) {
 		int r = add_account(compiler,
-				    config_setting_get_member(group,
-							      "account"),
+				    config_setting_get_member(group, "account"),
 				    name, &entry);
 
 		if (r)
@@ -211,8 +212,8 @@ static int collect_one(struct compiler *compiler,
 	return 0;
 }
 
-int accounts_collect(struct compiler *compiler,
-		     const config_setting_t *setting, void *context)
+int accounts_collect(struct compiler *compiler, const config_setting_t *setting,
+		     void *context)
 {
 	int r = 0;
 
@@ -243,17 +244,16 @@ static int profile_programs(struct compiler *compiler,
 {
 	struct account_entry *account = context;
 	config_setting_t *mode =
-		config_setting_is_group(setting) ?
-			config_setting_get_member(setting, "mode") :
-			NULL;
+		config_setting_is_group(setting)
+			? config_setting_get_member(setting, "mode")
+			: NULL;
 
 	if (mode) {
 		compiler_error(compiler, mode,
 			       "a profile cannot set it; it is the account's");
 		return 0;
 	}
-	return account->ban ? 0 :
-			      rules_programs(compiler, setting, context);
+	return account->ban ? 0 : rules_programs(compiler, setting, context);
 }
 
 static int read_profile(struct compiler *compiler,
@@ -261,8 +261,8 @@ static int read_profile(struct compiler *compiler,
 			struct account_entry *account)
 {
 	static const struct schema_key keys[] = {
-		{"files", rules_files},	   {"programs", profile_programs},
-		{"network", not_yet},	   {"tools", not_yet},
+		{"files", rules_files}, {"programs", profile_programs},
+		{"network", not_yet},	{"tools", not_yet},
 		{NULL, NULL},
 	};
 	const struct config_file *before = compiler->file, *file;
@@ -275,8 +275,8 @@ static int read_profile(struct compiler *compiler,
 	if (strchr(name, '/') || name[0] == '.') {
 		compiler_error(compiler, setting,
 			       "\"%s\" is no profile's name; they are the "
-			       "files in %s", name,
-			       compiler->source->profiles_dir);
+			       "files in %s",
+			       name, compiler->source->profiles_dir);
 		return 0;
 	}
 	snprintf(path, sizeof(path), "%s/%s", compiler->source->profiles_dir,
@@ -284,7 +284,8 @@ static int read_profile(struct compiler *compiler,
 	if (access(path, F_OK) < 0) {
 		compiler_error(compiler, setting,
 			       "there is no profile \"%s\"; they are the files "
-			       "in %s", name, compiler->source->profiles_dir);
+			       "in %s",
+			       name, compiler->source->profiles_dir);
 		return 0;
 	}
 	file = compiler_read_file(compiler, path);
@@ -305,10 +306,10 @@ static int read_profiles(struct compiler *compiler,
 	if (!schema_list(compiler, setting))
 		return 0;
 	for (int i = 0; !r && i < config_setting_length(setting); i++)
-		r = read_profile(compiler,
-				 config_setting_get_elem(setting,
-							 (unsigned int)i),
-				 account);
+		r = read_profile(
+			compiler,
+			config_setting_get_elem(setting, (unsigned int)i),
+			account);
 	return r;
 }
 
@@ -324,14 +325,17 @@ static int read_account_mode(struct compiler *compiler,
 	return 0;
 }
 
-int accounts_compile(struct compiler *compiler,
-		     const config_setting_t *setting)
+int accounts_compile(struct compiler *compiler, const config_setting_t *setting)
 {
 	static const struct schema_key keys[] = {
-		{"account", NULL},	    {"profiles", read_profiles},
-		{"mode", read_account_mode}, {"files", rules_files},
-		{"programs", rules_programs}, {"network", not_yet},
-		{"tools", not_yet},	    {NULL, NULL},
+		{"account", NULL},
+		{"profiles", read_profiles},
+		{"mode", read_account_mode},
+		{"files", rules_files},
+		{"programs", rules_programs},
+		{"network", not_yet},
+		{"tools", not_yet},
+		{NULL, NULL},
 	};
 	int r = 0;
 
@@ -367,7 +371,8 @@ int accounts_check(struct compiler *compiler)
 		if (!account->has_programs && !account->ban)
 			report_note(compiler->report, place,
 				    "no program is listed for \"%s\", so it "
-				    "may run none", account->name);
+				    "may run none",
+				    account->name);
 	}
 	return 0;
 }

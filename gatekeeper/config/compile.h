@@ -90,8 +90,7 @@ bool schema_mode(struct compiler *compiler, const config_setting_t *setting,
 
 /* accounts.c: `accounts` of the file being read: who, and then what. */
 MUST_CHECK int accounts_collect(struct compiler *compiler,
-				const config_setting_t *setting,
-				void *context);
+				const config_setting_t *setting, void *context);
 MUST_CHECK int accounts_compile(struct compiler *compiler,
 				const config_setting_t *setting);
 MUST_CHECK int accounts_check(struct compiler *compiler);

@@ -52,10 +52,9 @@ const struct config_file *compiler_read_file(struct compiler *compiler,
 		if (!strcmp(compiler->files[i].path, path))
 			return &compiler->files[i];
 	if (compiler->file_count == FILES_MAX) {
-		report_error(compiler->report,
-			     (struct report_place){.file = path},
-			     "is one file too many; there may be %d",
-			     FILES_MAX);
+		report_error(
+			compiler->report, (struct report_place){.file = path},
+			"is one file too many; there may be %d", FILES_MAX);
 		return NULL;
 	}
 	if (!is_trustworthy(compiler, path))
@@ -66,8 +65,7 @@ const struct config_file *compiler_read_file(struct compiler *compiler,
 	if (!file->path)
 		return NULL;
 	config_init(&file->config);
-	config_set_include_dir(&file->config,
-			       compiler->source->profiles_dir);
+	config_set_include_dir(&file->config, compiler->source->profiles_dir);
 	compiler->file_count++;
 	if (!config_read_file(&file->config, path)) {
 		const char *in = config_error_file(&file->config);
@@ -83,8 +81,8 @@ const struct config_file *compiler_read_file(struct compiler *compiler,
 	return file;
 }
 
-static int read_mode(struct compiler *compiler,
-		     const config_setting_t *setting, void *context)
+static int read_mode(struct compiler *compiler, const config_setting_t *setting,
+		     void *context)
 {
 	(void)context;
 	schema_mode(compiler, setting, &compiler->settings.mode);
@@ -130,15 +128,16 @@ static int read_watch(struct compiler *compiler,
 		else if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
 			compiler_error(compiler, entry,
 				       "\"%s\" is not a folder; name the place "
-				       "where a filesystem is mounted", path);
+				       "where a filesystem is mounted",
+				       path);
 		else if (policy_builder_watch(compiler->builder, path))
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static int read_user(struct compiler *compiler,
-		     const config_setting_t *setting, void *context)
+static int read_user(struct compiler *compiler, const config_setting_t *setting,
+		     void *context)
 {
 	(void)context;
 	schema_string(compiler, setting, &compiler->settings.user);
@@ -202,9 +201,9 @@ static int read_settings(struct compiler *compiler,
 			 const struct config_file *file)
 {
 	static const struct schema_key keys[] = {
-		{"mode", read_mode},	 {"scope", read_scope},
-		{"watch", read_watch},	 {"user", read_user},
-		{"log", read_log},	 {"accounts", accounts_collect},
+		{"mode", read_mode},   {"scope", read_scope},
+		{"watch", read_watch}, {"user", read_user},
+		{"log", read_log},     {"accounts", accounts_collect},
 		{NULL, NULL},
 	};
 
@@ -280,8 +279,8 @@ static void check_user(struct compiler *compiler)
 				     .key = "user",
 			     },
 			     passwd ? "\"%s\" is root; the helpers need an "
-				      "account without power" :
-				      "account \"%s\", whom the helpers run "
+				      "account without power"
+				    : "account \"%s\", whom the helpers run "
 				      "as, does not exist; make it (useradd "
 				      "--system) or name another",
 			     settings->user);
@@ -330,14 +329,15 @@ int config_compile(const struct config_source *source, uint64_t generation,
 		.source = source,
 		.report = report,
 		.resolver = {.leashed = accounts_leashed},
-		.settings = {
-			.mode = POLICY_MODE_ENFORCE,
-			.database = DATABASE_DEFAULT,
-			.user = USER_DEFAULT,
-			.user_uid = UINT32_MAX,
-			.keep_days = KEEP_DAYS_DEFAULT,
-			.max_mb = MAX_MB_DEFAULT,
-		},
+		.settings =
+			{
+				.mode = POLICY_MODE_ENFORCE,
+				.database = DATABASE_DEFAULT,
+				.user = USER_DEFAULT,
+				.user_uid = UINT32_MAX,
+				.keep_days = KEEP_DAYS_DEFAULT,
+				.max_mb = MAX_MB_DEFAULT,
+			},
 	};
 	int r;
 

@@ -25,8 +25,8 @@ struct rule_entry {
 	struct policy_rule_spec spec;
 };
 
-static int read_path(struct compiler *compiler,
-		     const config_setting_t *setting, void *context)
+static int read_path(struct compiler *compiler, const config_setting_t *setting,
+		     void *context)
 {
 	struct rule_entry *entry = context;
 
@@ -34,8 +34,8 @@ static int read_path(struct compiler *compiler,
 	return 0;
 }
 
-static int read_name(struct compiler *compiler,
-		     const config_setting_t *setting, void *context)
+static int read_name(struct compiler *compiler, const config_setting_t *setting,
+		     void *context)
 {
 	struct rule_entry *entry = context;
 
@@ -87,13 +87,13 @@ static int read_until(struct compiler *compiler,
 	if (!end || *end) {
 		compiler_error(compiler, setting,
 			       "is \"%s\"; it must be a time in UTC such as "
-			       "\"2026-12-31T18:00:00Z\"", text);
+			       "\"2026-12-31T18:00:00Z\"",
+			       text);
 		return 0;
 	}
 	entry->spec.until_s = timegm(&when);
 	if (entry->spec.until_s <= clock_realtime_ns() / CLOCK_NS_PER_S)
-		report_note(compiler->report,
-			    compiler_place(compiler, setting),
+		report_note(compiler->report, compiler_place(compiler, setting),
 			    "this rule has ended and does nothing");
 	return 0;
 }
@@ -108,17 +108,16 @@ static int read_sha256(struct compiler *compiler,
 }
 
 static const struct schema_key rule_keys[] = {
-	{"path", read_path},	 {"name", read_name},
-	{"reason", read_reason}, {"log", read_log},
-	{"mode", read_rule_mode}, {"until", read_until},
+	{"path", read_path}, {"name", read_name},      {"reason", read_reason},
+	{"log", read_log},   {"mode", read_rule_mode}, {"until", read_until},
 	{NULL, NULL},
 };
 
 static const struct schema_key hash_keys[] = {
-	{"path", read_path},	 {"sha256", read_sha256},
-	{"name", read_name},	 {"reason", read_reason},
-	{"log", read_log},	 {"mode", read_rule_mode},
-	{"until", read_until},	 {NULL, NULL},
+	{"path", read_path},   {"sha256", read_sha256},
+	{"name", read_name},   {"reason", read_reason},
+	{"log", read_log},     {"mode", read_rule_mode},
+	{"until", read_until}, {NULL, NULL},
 };
 
 static void rule_error(struct compiler *compiler,
@@ -162,6 +161,8 @@ static bool complete_path(struct compiler *compiler,
 		rule_error(compiler, entry, "is longer than 4095 bytes");
 		return false;
 	}
+	while (length > 1 && ret[length - 1] == '/')
+		ret[--length] = '\0';
 	for (const char *name = ret; *name;) {
 		size_t n;
 
@@ -214,7 +215,8 @@ static int resolve_rule(struct compiler *compiler,
 	case RESOLVE_LEASHED_LINK:
 		snprintf(text, sizeof(text),
 			 "leads through %s, a symlink that a leashed account "
-			 "can change; write where it leads", ret->path);
+			 "can change; write where it leads",
+			 ret->path);
 		rule_error(compiler, entry, text);
 		return CONFIG_WRONG;
 	case RESOLVE_TOO_LONG:
@@ -254,14 +256,14 @@ static int add_at(struct compiler *compiler, struct rule_entry *entry,
 	entry->spec.origin = origin;
 	r = policy_builder_rule(compiler->builder, &entry->spec, &other);
 	if (r == POLICY_BUILD_CONFLICT) {
-		compiler_error(compiler, entry->setting,
-			       "\"%s\" is %s here and %s at %s; remove one",
-			       path,
-			       entry->spec.effect == POLICY_EFFECT_DENY ?
-				       "denied" : "allowed",
-			       entry->spec.effect == POLICY_EFFECT_DENY ?
-				       "allowed" : "denied",
-			       other);
+		compiler_error(
+			compiler, entry->setting,
+			"\"%s\" is %s here and %s at %s; remove one", path,
+			entry->spec.effect == POLICY_EFFECT_DENY ? "denied"
+								 : "allowed",
+			entry->spec.effect == POLICY_EFFECT_DENY ? "allowed"
+								 : "denied",
+			other);
 		return 0;
 	}
 	return r;
@@ -279,8 +281,7 @@ static int hash_file(int fd, char ret[static 65])
 			continue;
 		if (n < 0)
 			return -errno;
-		crypto_hash_sha256_update(&state, block,
-					  (unsigned long long)n);
+		crypto_hash_sha256_update(&state, block, (unsigned long long)n);
 	}
 	crypto_hash_sha256_final(&state, digest);
 	sodium_bin2hex(ret, 65, digest, sizeof(digest));
@@ -309,15 +310,16 @@ static struct policy_digest take_digest(struct compiler *compiler,
 {
 	struct report_place place = compiler_place(compiler, entry->setting);
 	struct policy_digest none = {0}, before, after;
-	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC |
-						      O_NOFOLLOW | O_NONBLOCK);
+	CLEANUP(fd_close)
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 	char hex[65];
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		report_note(compiler->report, place,
 			    "%s is not there to be read; it may not be run "
-			    "until it is, and the policy is reloaded", path);
+			    "until it is, and the policy is reloaded",
+			    path);
 		return none;
 	}
 	before = identity(&st);
@@ -328,7 +330,8 @@ static struct policy_digest take_digest(struct compiler *compiler,
 	    strcasecmp(hex, entry->sha256)) {
 		report_note(compiler->report, place,
 			    "%s has the sha256 %s, not the one given; it may "
-			    "not be run", path, hex);
+			    "not be run",
+			    path, hex);
 		return none;
 	}
 	return after;
@@ -387,12 +390,13 @@ static bool read_entry(struct compiler *compiler,
 	    !entry->wants_sha256)
 		return schema_string(compiler, setting, &entry->path);
 	if (!config_setting_is_group(setting)) {
-		compiler_error(compiler, setting,
-			       entry->wants_sha256 ?
-				       "each entry must be { path = ...; "
-				       "sha256 = ...; }" :
-				       "each entry must be a path in quotes or "
-				       "{ path = ...; ... }");
+		compiler_error(
+			compiler, setting,
+			entry->wants_sha256
+				? "each entry must be { path = ...; "
+				  "sha256 = ...; }"
+				: "each entry must be a path in quotes or "
+				  "{ path = ...; ... }");
 		return false;
 	}
 	*ret = schema_read(compiler, setting,
@@ -428,10 +432,10 @@ static int read_rules(struct compiler *compiler,
 	for (int i = 0; !r && i < count; i++) {
 		struct rule_entry entry = *kind;
 
-		if (read_entry(compiler,
-			       config_setting_get_elem(setting,
-						       (unsigned int)i),
-			       &entry, &r) &&
+		if (read_entry(
+			    compiler,
+			    config_setting_get_elem(setting, (unsigned int)i),
+			    &entry, &r) &&
 		    !r)
 			r = add_rule(compiler, &entry, account);
 	}
@@ -449,8 +453,8 @@ static int read_files(struct compiler *compiler,
 	return read_rules(compiler, setting, account, &kind);
 }
 
-static int read_read(struct compiler *compiler,
-		     const config_setting_t *setting, void *account)
+static int read_read(struct compiler *compiler, const config_setting_t *setting,
+		     void *account)
 {
 	return read_files(compiler, setting, account, POLICY_EFFECT_READ);
 }
@@ -461,8 +465,8 @@ static int read_write(struct compiler *compiler,
 	return read_files(compiler, setting, account, POLICY_EFFECT_WRITE);
 }
 
-static int read_deny(struct compiler *compiler,
-		     const config_setting_t *setting, void *account)
+static int read_deny(struct compiler *compiler, const config_setting_t *setting,
+		     void *account)
 {
 	return read_files(compiler, setting, account, POLICY_EFFECT_DENY);
 }
@@ -491,40 +495,42 @@ int rules_files(struct compiler *compiler, const config_setting_t *setting,
 		void *account)
 {
 	static const struct schema_key keys[] = {
-		{"read", read_read},	   {"write", read_write},
-		{"deny", read_deny},	   {"default", read_default},
+		{"read", read_read}, {"write", read_write},
+		{"deny", read_deny}, {"default", read_default},
 		{NULL, NULL},
 	};
 
 	return schema_read(compiler, setting, keys, account);
 }
 
-static int read_list(struct compiler *compiler,
-		     const config_setting_t *setting, void *context)
+static int read_list(struct compiler *compiler, const config_setting_t *setting,
+		     void *context)
 {
 	struct account_entry *account = context;
 	const struct rule_entry kind = {
-		.spec = {
-			.class = POLICY_CLASS_PROGRAMS,
-			.effect = account->ban ? POLICY_EFFECT_DENY :
-						 POLICY_EFFECT_RUN,
-		},
+		.spec =
+			{
+				.class = POLICY_CLASS_PROGRAMS,
+				.effect = account->ban ? POLICY_EFFECT_DENY
+						       : POLICY_EFFECT_RUN,
+			},
 	};
 
 	account->has_programs = true;
 	return read_rules(compiler, setting, account, &kind);
 }
 
-static int read_hash(struct compiler *compiler,
-		     const config_setting_t *setting, void *context)
+static int read_hash(struct compiler *compiler, const config_setting_t *setting,
+		     void *context)
 {
 	struct account_entry *account = context;
 	const struct rule_entry kind = {
 		.wants_sha256 = true,
-		.spec = {
-			.class = POLICY_CLASS_PROGRAMS,
-			.effect = POLICY_EFFECT_RUN,
-		},
+		.spec =
+			{
+				.class = POLICY_CLASS_PROGRAMS,
+				.effect = POLICY_EFFECT_RUN,
+			},
 	};
 
 	if (account->ban) {

@@ -10,9 +10,9 @@ struct report_place compiler_place(const struct compiler *compiler,
 	const char *file = config_setting_source_file(setting);
 
 	return (struct report_place){
-		.file = file		? file :
-			compiler->file	? compiler->file->path :
-					  compiler->source->path,
+		.file = file		 ? file
+			: compiler->file ? compiler->file->path
+					 : compiler->source->path,
 		.line = config_setting_source_line(setting),
 		.key = config_setting_name(setting),
 	};
@@ -27,8 +27,8 @@ void compiler_error(struct compiler *compiler, const config_setting_t *setting,
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	report_error(compiler->report, compiler_place(compiler, setting),
-		     "%s", text);
+	report_error(compiler->report, compiler_place(compiler, setting), "%s",
+		     text);
 }
 
 static const char *type_word(int type)
@@ -70,8 +70,7 @@ static void unknown_key(struct compiler *compiler,
 	for (size_t i = 0; keys[i].name; i++) {
 		if (i)
 			strncat(known, ", ", sizeof(known) - strlen(known) - 1);
-		strncat(known, keys[i].name,
-			sizeof(known) - strlen(known) - 1);
+		strncat(known, keys[i].name, sizeof(known) - strlen(known) - 1);
 	}
 	compiler_error(compiler, setting,
 		       "there is no such key here; there are: %s", known);
@@ -172,7 +171,8 @@ bool schema_mode(struct compiler *compiler, const config_setting_t *setting,
 	else {
 		compiler_error(compiler, setting,
 			       "is \"%s\"; it must be \"enforce\" or "
-			       "\"observe\"", word);
+			       "\"observe\"",
+			       word);
 		return false;
 	}
 	return true;

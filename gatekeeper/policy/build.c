@@ -39,9 +39,9 @@ static int table_add(struct table *table, const void *entry, size_t size,
 {
 	if (table->count == table->room) {
 		uint32_t room = table->room ? table->room * 2 : 64;
-		void *grown = table->room > UINT32_MAX / 4 ?
-				      NULL :
-				      realloc(table->entries, room * size);
+		void *grown = table->room > UINT32_MAX / 4
+				      ? NULL
+				      : realloc(table->entries, room * size);
 
 		if (!grown)
 			return -ENOMEM;
@@ -70,17 +70,17 @@ static struct policy_text *interned_slot(const struct policy_builder *builder,
 {
 	const char *strings = builder->strings.entries;
 	uint32_t mask = builder->interned.count - 1;
-	uint64_t hash = policy_edge_hash(builder->header.hash_seed, 0, 0, text,
-					 length);
+	uint64_t hash =
+		policy_edge_hash(builder->header.hash_seed, 0, 0, text, length);
 
 	for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
 		struct policy_text *slot =
 			AT(builder->interned, struct policy_text, i);
 
 		/* Offset 0 is the empty text: in the table, an empty slot. */
-		if (!slot->offset || (slot->length == length &&
-				      !memcmp(strings + slot->offset, text,
-					      length)))
+		if (!slot->offset ||
+		    (slot->length == length &&
+		     !memcmp(strings + slot->offset, text, length)))
 			return slot;
 	}
 }
@@ -129,9 +129,9 @@ static int intern(struct policy_builder *builder, const char *text,
 
 	if (strings->room - strings->count < length + 1) {
 		uint64_t room = (uint64_t)strings->room * 2 + length + 1;
-		void *grown = room > UINT32_MAX / 2 ?
-				      NULL :
-				      realloc(strings->entries, room);
+		void *grown = room > UINT32_MAX / 2
+				      ? NULL
+				      : realloc(strings->entries, room);
 
 		if (!grown)
 			return -ENOMEM;
@@ -278,11 +278,10 @@ static struct policy_edge *edge_slot(const struct policy_builder *builder,
 static uint64_t edge_hash(const struct policy_builder *builder,
 			  const struct policy_edge *edge)
 {
-	return policy_edge_hash(builder->header.hash_seed, edge->from,
-				edge->kind,
-				(char *)builder->strings.entries +
-					edge->text.offset,
-				edge->text.length);
+	return policy_edge_hash(
+		builder->header.hash_seed, edge->from, edge->kind,
+		(char *)builder->strings.entries + edge->text.offset,
+		edge->text.length);
 }
 
 static int edges_grow(struct policy_builder *builder)
@@ -368,8 +367,7 @@ static int glob_child(struct policy_builder *builder, uint32_t from,
 static int any_depth_child(struct policy_builder *builder, uint32_t from,
 			   uint32_t *ret)
 {
-	struct policy_node *node =
-		AT(builder->nodes, struct policy_node, from);
+	struct policy_node *node = AT(builder->nodes, struct policy_node, from);
 	uint32_t index = node->any_depth;
 
 	if (node->flags & POLICY_NODE_ANY_DEPTH) {
@@ -379,8 +377,7 @@ static int any_depth_child(struct policy_builder *builder, uint32_t from,
 	if (index == POLICY_NONE) {
 		if (node_new(builder, POLICY_NODE_ANY_DEPTH, &index))
 			return -ENOMEM;
-		AT(builder->nodes, struct policy_node, from)->any_depth =
-			index;
+		AT(builder->nodes, struct policy_node, from)->any_depth = index;
 	}
 	*ret = index;
 	return 0;
@@ -426,15 +423,15 @@ static int path_node(struct policy_builder *builder, uint32_t node,
 		length = strcspn(path, "/");
 		if (!length)
 			break;
-		r = is_pattern ? pattern_child(builder, node, path, length,
-					       &node) :
-				 edge_child(builder, node, POLICY_EDGE_NAME,
-					    path, length, &node);
+		r = is_pattern
+			    ? pattern_child(builder, node, path, length, &node)
+			    : edge_child(builder, node, POLICY_EDGE_NAME, path,
+					 length, &node);
 		path += length;
 	}
 	/* `x/` and then `**`: what is below x, not x itself. */
 	if (!r && AT(builder->nodes, struct policy_node, node)->flags &
-		    POLICY_NODE_ANY_DEPTH)
+			  POLICY_NODE_ANY_DEPTH)
 		r = glob_child(builder, node, "*", 1, &node);
 	if (!r)
 		*ret = node;
@@ -457,9 +454,9 @@ static bool conflicts(const struct policy_builder *builder, uint32_t node,
 			AT(builder->rules, struct policy_rule, i);
 
 		/* A denial with an end may stand beside what it suspends. */
-		int64_t denied_until_s = spec->effect == POLICY_EFFECT_DENY ?
-						 spec->until_s :
-						 rule->until_s;
+		int64_t denied_until_s = spec->effect == POLICY_EFFECT_DENY
+						 ? spec->until_s
+						 : rule->until_s;
 
 		if (!is_pattern && !rule->is_pattern && !denied_until_s &&
 		    disagree((enum policy_effect)rule->effect, spec->effect)) {
@@ -491,8 +488,8 @@ int policy_builder_rule(struct policy_builder *builder,
 	int r;
 
 	r = path_node(builder,
-		      spec->class == POLICY_CLASS_FILES ? account->files :
-							  account->programs,
+		      spec->class == POLICY_CLASS_FILES ? account->files
+							: account->programs,
 		      spec->path, is_pattern, &node);
 	if (r)
 		return r;
@@ -504,9 +501,8 @@ int policy_builder_rule(struct policy_builder *builder,
 	    intern_text(builder, spec->origin, &rule.origin) ||
 	    intern_text(builder, spec->reason, &rule.reason))
 		return -ENOMEM;
-	if (spec->digest &&
-	    table_add(&builder->digests, spec->digest, sizeof(*spec->digest),
-		      &rule.digest))
+	if (spec->digest && table_add(&builder->digests, spec->digest,
+				      sizeof(*spec->digest), &rule.digest))
 		return -ENOMEM;
 	rule.next = AT(builder->nodes, struct policy_node, node)->rules;
 	if (table_add(&builder->rules, &rule, sizeof(rule), &index))
@@ -518,8 +514,7 @@ int policy_builder_rule(struct policy_builder *builder,
 
 		inode.account = spec->account;
 		inode.rule = index;
-		return table_add(&builder->inodes, &inode, sizeof(inode),
-				 NULL);
+		return table_add(&builder->inodes, &inode, sizeof(inode), NULL);
 	}
 	return 0;
 }
@@ -609,8 +604,7 @@ static int write_tables(struct policy_builder *builder, int fd)
 		{&builder->globs, &h->globs, sizeof(struct policy_glob)},
 		{&builder->rules, &h->rules, sizeof(struct policy_rule)},
 		{&builder->inodes, &h->inodes, sizeof(struct policy_inode)},
-		{&builder->digests, &h->digests,
-		 sizeof(struct policy_digest)},
+		{&builder->digests, &h->digests, sizeof(struct policy_digest)},
 		{&builder->strings, &h->strings, 1},
 		{&builder->watch, &h->watch, sizeof(struct policy_text)},
 	};

@@ -81,9 +81,8 @@ MUST_CHECK int policy_builder_rule(struct policy_builder *builder,
 
 MUST_CHECK int policy_builder_watch(struct policy_builder *builder,
 				    const char *path);
-MUST_CHECK int
-policy_builder_settings(struct policy_builder *builder,
-			const struct policy_settings *settings);
+MUST_CHECK int policy_builder_settings(struct policy_builder *builder,
+				       const struct policy_settings *settings);
 
 /* Write the image of this generation; the descriptor is the caller's. */
 MUST_CHECK int policy_builder_finish(struct policy_builder *builder,

@@ -60,17 +60,17 @@ static void apply_rules(struct walk *walk, const struct policy_node *node)
 		}
 		switch ((enum policy_effect)rule->effect) {
 		case POLICY_EFFECT_DENY:
-			slot = rule->is_pattern ? &match->deny_pattern :
-						  &match->deny;
+			slot = rule->is_pattern ? &match->deny_pattern
+						: &match->deny;
 			break;
 		case POLICY_EFFECT_READ:
-			slot = rule->is_pattern ? &match->read_pattern :
-						  &match->read;
+			slot = rule->is_pattern ? &match->read_pattern
+						: &match->read;
 			break;
 		case POLICY_EFFECT_WRITE:
 		case POLICY_EFFECT_RUN:
-			slot = rule->is_pattern ? &match->write_pattern :
-						  &match->write;
+			slot = rule->is_pattern ? &match->write_pattern
+						: &match->write;
 			break;
 		default:
 			continue;
@@ -114,9 +114,8 @@ static void follow_edge(struct walk *walk, uint32_t from,
 
 		if (edge->kind == POLICY_EDGE_NONE)
 			return;
-		if (edge->tag == (uint32_t)(hash >> 32) &&
-		    edge->from == from && edge->kind == kind &&
-		    edge->text.length == length &&
+		if (edge->tag == (uint32_t)(hash >> 32) && edge->from == from &&
+		    edge->kind == kind && edge->text.length == length &&
 		    !memcmp(policy_text(policy, edge->text), bytes, length)) {
 			reach(walk, edge->to);
 			return;
@@ -249,14 +248,14 @@ static struct policy_answer judge_file(const struct policy *policy,
 		return allow(policy, match->write);
 	if (match->read != POLICY_NONE)
 		return writing ? deny(policy, POLICY_REASON_READ_ONLY,
-				      match->read) :
-				 allow(policy, match->read);
+				      match->read)
+			       : allow(policy, match->read);
 	if (match->write_pattern != POLICY_NONE)
 		return allow(policy, match->write_pattern);
 	if (match->read_pattern != POLICY_NONE)
 		return writing ? deny(policy, POLICY_REASON_READ_ONLY,
-				      match->read_pattern) :
-				 allow(policy, match->read_pattern);
+				      match->read_pattern)
+			       : allow(policy, match->read_pattern);
 	return by_rule(policy, (enum policy_verdict)account->files_default,
 		       POLICY_REASON_DEFAULT, POLICY_NONE);
 }
@@ -292,9 +291,9 @@ static bool inode_denied(const struct policy *policy,
 			 const struct policy_question *question,
 			 struct policy_answer *ret)
 {
-	uint32_t rule = policy->header->inodes.count ?
-				find_inode(policy, question) :
-				POLICY_NONE;
+	uint32_t rule = policy->header->inodes.count
+				? find_inode(policy, question)
+				: POLICY_NONE;
 	int64_t until_s;
 
 	if (rule == POLICY_NONE)
@@ -322,8 +321,9 @@ static bool content_is(const struct policy *policy, uint32_t rule,
 }
 
 /* May the program at this path be run, as far as `programs` goes? */
-static struct policy_answer judge_program(const struct policy *policy,
-					  const struct policy_question *question)
+static struct policy_answer
+judge_program(const struct policy *policy,
+	      const struct policy_question *question)
 {
 	const struct policy_account *account =
 		&policy->accounts[question->account];
@@ -339,9 +339,9 @@ static struct policy_answer judge_program(const struct policy *policy,
 		return deny(policy, POLICY_REASON_RULE, match.deny);
 	rule = match.write != POLICY_NONE ? match.write : match.write_pattern;
 	if (rule == POLICY_NONE)
-		return by_rule(
-			policy, (enum policy_verdict)account->programs_default,
-			POLICY_REASON_DEFAULT, POLICY_NONE);
+		return by_rule(policy,
+			       (enum policy_verdict)account->programs_default,
+			       POLICY_REASON_DEFAULT, POLICY_NONE);
 	if (!content_is(policy, rule, question))
 		return deny(policy, POLICY_REASON_CONTENT, rule);
 	return allow(policy, rule);

@@ -12,8 +12,8 @@
 static size_t match_set(const char *pattern, size_t length, size_t at,
 			unsigned char byte, bool *ret)
 {
-	bool negated = at < length && (pattern[at] == '!' ||
-				       pattern[at] == '^');
+	bool negated =
+		at < length && (pattern[at] == '!' || pattern[at] == '^');
 	bool found = false;
 	size_t first = at + negated;
 

@@ -165,9 +165,9 @@ static bool rules_fit(const struct policy *policy)
 static int check(struct policy *policy)
 {
 	return find_tables(policy) && accounts_fit(policy) &&
-			       trie_fits(policy) && rules_fit(policy) ?
-		       0 :
-		       POLICY_BAD_IMAGE;
+			       trie_fits(policy) && rules_fit(policy)
+		       ? 0
+		       : POLICY_BAD_IMAGE;
 }
 
 int policy_view(const void *image, size_t size, struct policy **ret)

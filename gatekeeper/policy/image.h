@@ -161,8 +161,7 @@ struct policy *policy_free(struct policy *policy);
 DEFINE_CLEANUP(struct policy *, policy_free)
 
 /* Check an image in plain memory, borrowed.  For tests and fuzzing. */
-MUST_CHECK int policy_view(const void *image, size_t size,
-			   struct policy **ret);
+MUST_CHECK int policy_view(const void *image, size_t size, struct policy **ret);
 
 const struct policy_header *policy_header(const struct policy *policy);
 const char *policy_text(const struct policy *policy, struct policy_text text);

@@ -53,8 +53,8 @@ const char *policy_reason_text(uint32_t reason, uint32_t verdict)
 	case POLICY_REASON_RULE:
 		return allowed ? "a rule allows it" : "a rule denies it";
 	case POLICY_REASON_DEFAULT:
-		return allowed ? "no rule denies it (default allow)" :
-				 "no rule allows it (default deny)";
+		return allowed ? "no rule denies it (default allow)"
+			       : "no rule allows it (default deny)";
 	case POLICY_REASON_READ_ONLY:
 		return "the rule allows reading only";
 	case POLICY_REASON_INODE:

@@ -39,19 +39,19 @@ enum policy_mode {
 };
 
 enum policy_reason {
-	POLICY_REASON_RULE = 1,	    /* the named rule says so */
-	POLICY_REASON_DEFAULT,	    /* no rule matches: the default */
-	POLICY_REASON_READ_ONLY,    /* the rule allows reading only */
-	POLICY_REASON_INODE,	    /* another name of a denied file */
+	POLICY_REASON_RULE = 1,	     /* the named rule says so */
+	POLICY_REASON_DEFAULT,	     /* no rule matches: the default */
+	POLICY_REASON_READ_ONLY,     /* the rule allows reading only */
+	POLICY_REASON_INODE,	     /* another name of a denied file */
 	POLICY_REASON_FOREIGN_MOUNT, /* not through the host's own mounts */
-	POLICY_REASON_DELETED,	    /* the name no longer leads there */
-	POLICY_REASON_UNKNOWN_PATH, /* the path could not be had */
-	POLICY_REASON_CONTENT,	    /* not the content that was allowed */
-	POLICY_REASON_LOADER,	    /* a loader was to run it */
-	POLICY_REASON_INTERPRETER,  /* loader of a program just allowed */
-	POLICY_REASON_TOO_COMPLEX,  /* the patterns' bound was reached */
-	POLICY_REASON_GATE_LOST,    /* nobody was there to decide */
-	POLICY_REASON_NOT_LEASHED,  /* not an account of the policy */
+	POLICY_REASON_DELETED,	     /* the name no longer leads there */
+	POLICY_REASON_UNKNOWN_PATH,  /* the path could not be had */
+	POLICY_REASON_CONTENT,	     /* not the content that was allowed */
+	POLICY_REASON_LOADER,	     /* a loader was to run it */
+	POLICY_REASON_INTERPRETER,   /* loader of a program just allowed */
+	POLICY_REASON_TOO_COMPLEX,   /* the patterns' bound was reached */
+	POLICY_REASON_GATE_LOST,     /* nobody was there to decide */
+	POLICY_REASON_NOT_LEASHED,   /* not an account of the policy */
 };
 
 /* What a rule does; a rule of `programs` is never asked about files. */

@@ -77,8 +77,7 @@ int record_decode(const void *bytes, size_t length, struct record *ret)
 	return 0;
 }
 
-void record_set(struct record *record, enum record_text which,
-		const char *text)
+void record_set(struct record *record, enum record_text which, const char *text)
 {
 	record->texts[which] =
 		(struct record_bytes){text, text ? strlen(text) : 0};

@@ -25,8 +25,8 @@ enum record_text {
 	RECORD_TEXT_COUNT,
 };
 
-#define RECORD_SIZE_MAX	      16384
-#define RECORD_TEXT_MAX	      4096 /* longer texts are cut */
+#define RECORD_SIZE_MAX		16384
+#define RECORD_TEXT_MAX		4096 /* longer texts are cut */
 #define RECORD_COMMAND_LINE_MAX 1024
 
 struct record_bytes {

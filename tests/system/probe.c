@@ -58,8 +58,8 @@ static int by_handle(const char *path, const char *mount, int flags)
 	int mount_id, mount_fd = open(mount, O_PATH);
 	int fd;
 
-	if (mount_fd < 0 || name_to_handle_at(AT_FDCWD, path, &handle.head,
-					      &mount_id, 0) < 0)
+	if (mount_fd < 0 ||
+	    name_to_handle_at(AT_FDCWD, path, &handle.head, &mount_id, 0) < 0)
 		return -errno;
 	close(mount_fd);
 	mount_fd = open(mount, O_RDONLY | O_DIRECTORY);

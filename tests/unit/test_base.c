@@ -17,8 +17,7 @@
 #include "gatekeeper/wire/message.h"
 #include "gatekeeper/wire/record.h"
 
-static void expect_escaped(const char *bytes, size_t length,
-			   const char *wanted)
+static void expect_escaped(const char *bytes, size_t length, const char *wanted)
 {
 	char shown[256];
 
@@ -34,9 +33,11 @@ static void test_escape(void **state)
 	expect_escaped("\033[31mred", 8, "\\x1b[31mred");
 	expect_escaped("caf\xc3\xa9", 5, "caf\xc3\xa9");
 	expect_escaped("\xff\xfe", 2, "\\xff\\xfe");
-	expect_escaped("\xc0\xaf", 2, "\\xc0\\xaf"); /* overlong */
+	expect_escaped("\xc0\xaf", 2, "\\xc0\\xaf");	      /* overlong */
 	expect_escaped("\xed\xa0\x80", 3, "\\xed\\xa0\\x80"); /* surrogate */
-	expect_escaped("\xe2\x80\xae" "x", 4, "\\xe2\\x80\\xaex");
+	expect_escaped("\xe2\x80\xae"
+		       "x",
+		       4, "\\xe2\\x80\\xaex");
 	expect_escaped("a\\b", 3, "a\\\\b");
 	expect_escaped("a\0b", 3, "a\\x00b");
 	assert_true(escape_is_utf8("caf\xc3\xa9\n", 6));
@@ -87,9 +88,9 @@ static void test_channel_order(void **state)
 		while (channel_peek(channel, &cursor, &found, &length) == 0) {
 			assert_int_equal(length, taken % 1000);
 			for (size_t i = 0; i < length; i++)
-				assert_int_equal(((const unsigned char *)
-							  found)[i],
-						 taken & 0xff);
+				assert_int_equal(
+					((const unsigned char *)found)[i],
+					taken & 0xff);
 			taken++;
 		}
 		channel_release(channel, cursor);

@@ -73,7 +73,8 @@ static bool is_loader(const char *path)
 static void test_loader_names(void **state)
 {
 	(void)state;
-	assert_true(is_loader("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"));
+	assert_true(
+		is_loader("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"));
 	assert_true(is_loader("/usr/lib/ld-linux-aarch64.so.1"));
 	assert_true(is_loader("/lib/ld-musl-x86_64.so.1"));
 	assert_true(is_loader("ld.so"));
@@ -91,8 +92,9 @@ static void test_mount_table(void **state)
 	(void)state;
 	assert_int_equal(mount_table_parse("30 1 8:1 / / rw - ext4 a rw\n"
 					   "22 30 0:5 / /proc rw - proc p rw\n"
-					   "nonsense\n\n7x 1\n25 1", &ids,
-					   &count), 0);
+					   "nonsense\n\n7x 1\n25 1",
+					   &ids, &count),
+			 0);
 	assert_int_equal(count, 3);
 	assert_int_equal(ids[0], 22);
 	assert_int_equal(ids[1], 25);

@@ -64,10 +64,12 @@ static void begin(struct fixture *fixture)
 {
 	*fixture = (struct fixture){0};
 	assert_int_equal(policy_builder_new(&fixture->builder), 0);
-	assert_int_equal(policy_builder_account(fixture->builder, "puppy",
-						1000, &fixture->account), 0);
-	assert_int_equal(policy_builder_uids(fixture->builder,
-					     fixture->account, 1000, 1000), 0);
+	assert_int_equal(policy_builder_account(fixture->builder, "puppy", 1000,
+						&fixture->account),
+			 0);
+	assert_int_equal(policy_builder_uids(fixture->builder, fixture->account,
+					     1000, 1000),
+			 0);
 }
 
 static int add(struct fixture *fixture, enum policy_class class,
@@ -134,8 +136,7 @@ static struct policy_answer ask(const struct fixture *fixture,
 static enum policy_verdict reads(const struct fixture *fixture,
 				 const char *path)
 {
-	return ask(fixture, POLICY_KIND_OPEN, POLICY_ACCESS_READ, path)
-		.verdict;
+	return ask(fixture, POLICY_KIND_OPEN, POLICY_ACCESS_READ, path).verdict;
 }
 
 static void test_longest_wins(void **state)
@@ -177,8 +178,7 @@ static void test_patterns(void **state)
 	assert_int_equal(add_file(&f, POLICY_EFFECT_DENY, "id_*"), 0);
 	assert_int_equal(add_file(&f, POLICY_EFFECT_DENY, "/srv/a/**/z"), 0);
 	assert_int_equal(add_file(&f, POLICY_EFFECT_DENY, "/srv/deep/**"), 0);
-	assert_int_equal(add_file(&f, POLICY_EFFECT_READ, "/opt/[a-c]?/**"),
-			 0);
+	assert_int_equal(add_file(&f, POLICY_EFFECT_READ, "/opt/[a-c]?/**"), 0);
 	finish(&f);
 	assert_int_equal(reads(&f, "/srv/x"), POLICY_ALLOW);
 	assert_int_equal(reads(&f, "/srv/.env"), POLICY_DENY);
@@ -212,32 +212,51 @@ static void test_access(void **state)
 	assert_int_equal(add_file(&f, POLICY_EFFECT_WRITE, "/home"), 0);
 	assert_int_equal(add_file(&f, POLICY_EFFECT_READ, "/both"), 0);
 	assert_int_equal(add_file(&f, POLICY_EFFECT_WRITE, "/both"), 0);
-	assert_int_equal(add(&f, POLICY_CLASS_PROGRAMS, POLICY_EFFECT_RUN,
-			     "/opt/tool"), 0);
+	assert_int_equal(
+		add(&f, POLICY_CLASS_PROGRAMS, POLICY_EFFECT_RUN, "/opt/tool"),
+		0);
 	finish(&f);
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_WRITE,
-			     "/usr/x").verdict, POLICY_DENY);
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_WRITE,
-			     "/usr/x").reason, POLICY_REASON_READ_ONLY);
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_WRITE,
-			     "/home/x").verdict, POLICY_ALLOW);
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_WRITE,
-			     "/both/x").verdict, POLICY_ALLOW);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_WRITE, "/usr/x")
+			.verdict,
+		POLICY_DENY);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_WRITE, "/usr/x").reason,
+		POLICY_REASON_READ_ONLY);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_WRITE, "/home/x")
+			.verdict,
+		POLICY_ALLOW);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_WRITE, "/both/x")
+			.verdict,
+		POLICY_ALLOW);
 	/* Asked only where it changes the answer. */
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_UNKNOWN,
-			     "/usr/x").verdict, 0);
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_UNKNOWN,
-			     "/home/x").verdict, POLICY_ALLOW);
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_UNKNOWN,
-			     "/etc/x").verdict, POLICY_DENY);
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_UNKNOWN,
-			     "/opt/tool").verdict, 0);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_UNKNOWN, "/usr/x")
+			.verdict,
+		0);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_UNKNOWN, "/home/x")
+			.verdict,
+		POLICY_ALLOW);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_UNKNOWN, "/etc/x")
+			.verdict,
+		POLICY_DENY);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_UNKNOWN, "/opt/tool")
+			.verdict,
+		0);
 	/* A program listed may be opened by exec, not read. */
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_EXEC,
-			     "/opt/tool").verdict, POLICY_ALLOW);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_EXEC, "/opt/tool")
+			.verdict,
+		POLICY_ALLOW);
 	assert_int_equal(reads(&f, "/opt/tool"), POLICY_DENY);
-	assert_int_equal(ask(&f, POLICY_KIND_LIST, POLICY_ACCESS_READ,
-			     "/usr").verdict, POLICY_ALLOW);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_LIST, POLICY_ACCESS_READ, "/usr").verdict,
+		POLICY_ALLOW);
 	end(&f);
 }
 
@@ -294,8 +313,8 @@ static void test_uids(void **state)
 
 	(void)state;
 	begin(&f);
-	assert_int_equal(policy_builder_uids(f.builder, f.account, 100000,
-					     165535), 0);
+	assert_int_equal(
+		policy_builder_uids(f.builder, f.account, 100000, 165535), 0);
 	finish(&f);
 	assert_int_equal(policy_account_of(f.policy, 1000), f.account);
 	assert_int_equal(policy_account_of(f.policy, 999), POLICY_NONE);
@@ -325,8 +344,9 @@ static void test_too_complex(void **state)
 	finish(&f);
 	assert_int_equal(reads(&f, "/srv/plain/y"), POLICY_ALLOW);
 	snprintf(path, sizeof(path), "/srv/%s/y", name);
-	assert_int_equal(ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_READ, path)
-				 .reason, POLICY_REASON_TOO_COMPLEX);
+	assert_int_equal(
+		ask(&f, POLICY_KIND_OPEN, POLICY_ACCESS_READ, path).reason,
+		POLICY_REASON_TOO_COMPLEX);
 	end(&f);
 }
 

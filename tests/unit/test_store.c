@@ -45,8 +45,9 @@ static long long number(const char *sql)
 	sqlite3 *sqlite;
 	long long value;
 
-	assert_int_equal(sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY,
-					 NULL), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY, NULL),
+		SQLITE_OK);
 	assert_int_equal(sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL),
 			 SQLITE_OK);
 	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
@@ -71,7 +72,8 @@ static void put(struct channel *channel, const char *target, uint32_t verdict)
 	record_set(&record, RECORD_TEXT_ACCOUNT, "puppy");
 	length = record_encode(&record, buffer);
 	assert_int_equal(channel_put(channel, buffer, length,
-				     record_is_important(&record)), 0);
+				     record_is_important(&record)),
+			 0);
 }
 
 static void make_channels(struct channel *channels[2], int fds[2])
@@ -102,9 +104,11 @@ static void test_once_and_only_once(void **state)
 	drain_free(drain);
 	assert_int_equal(number("SELECT count(*) FROM verdicts"), 100);
 	assert_int_equal(number("SELECT count(*) FROM verdicts WHERE"
-				" target = '/a' AND verdict = 'deny'"), 50);
+				" target = '/a' AND verdict = 'deny'"),
+			 50);
 	assert_int_equal(number("SELECT count(*) FROM verdicts WHERE"
-				" target = x'2f62ff'"), 50);
+				" target = x'2f62ff'"),
+			 50);
 
 	/* A store killed between commit and release: no row comes twice. */
 	channel_release(channels[1], 0);
@@ -140,9 +144,11 @@ static void test_losses_and_nonsense(void **state)
 	while (wait_ms == 0);
 	drain_free(drain);
 	assert_int_equal(number("SELECT count(*) FROM verdicts WHERE note LIKE"
-				" 'records lost for want of room: 1 of%'"), 1);
+				" 'records lost for want of room: 1 of%'"),
+			 1);
 	assert_int_equal(number("SELECT count(*) FROM verdicts WHERE note LIKE"
-				" 'a record could not be read%'"), lost + 1);
+				" 'a record could not be read%'"),
+			 lost + 1);
 	for (int i = 0; i < 2; i++) {
 		channel_free(channels[i]);
 		fd_close(fds[i]);
@@ -173,7 +179,8 @@ static void test_locked(void **state)
 	assert_int_equal(channel_used(channels[1]), 0);
 	drain_free(drain);
 	assert_int_equal(number("SELECT count(*) FROM verdicts WHERE"
-				" target = '/second'"), 1);
+				" target = '/second'"),
+			 1);
 	assert_int_equal(number("SELECT count(*) FROM verdicts WHERE"
 				" note LIKE 'the log could not be written%'"),
 			 1);
@@ -216,7 +223,8 @@ static void test_expire(void **state)
 	}
 	assert_int_equal(database_commit(database), 0);
 	assert_int_equal(database_expire(database, 60, UINT64_C(1) << 30, 1000,
-					 &deleted), 0);
+					 &deleted),
+			 0);
 	assert_int_equal(deleted, 60);
 	assert_int_equal(database_forget_texts(database), 0);
 	assert_int_equal(number("SELECT count(*) FROM log"), 40);
@@ -238,9 +246,10 @@ static void expect_time(const char *text, int64_t wanted_s)
 
 static void test_times(void **state)
 {
-	static const char *const wrong[] = {"", "h", "5", "5x", "-5h", "5hh",
-					    "2026-13-01", "2026-11-20T25:00",
-					    "yesterday"};
+	static const char *const wrong[] = {
+		"",	    "h",   "5",		 "5x",
+		"-5h",	    "5hh", "2026-13-01", "2026-11-20T25:00",
+		"yesterday"};
 	int64_t ns;
 
 	(void)state;
@@ -253,8 +262,9 @@ static void test_times(void **state)
 	expect_time("1970-01-02T01:30", 91800);
 	expect_time("1970-01-02T01:30:05Z", 91805);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(query_parse_time(wrong[i], CLOCK_NS_PER_S,
-						  &ns), -EINVAL);
+		assert_int_equal(
+			query_parse_time(wrong[i], CLOCK_NS_PER_S, &ns),
+			-EINVAL);
 }
 
 int main(void)

@@ -1,0 +1,86 @@
+/*
+ * golden - say what a configuration means, for comparison with what it should
+ *
+ *   golden PROFILES check CONF        the mistakes, as gatekeeper reports them
+ *   golden PROFILES decide CONF       answers questions from standard input:
+ *                                     read|write|list|exec|any PATH
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatekeeper/base/fd.h"
+#include "gatekeeper/config/config.h"
+#include "gatekeeper/policy/decide.h"
+
+static struct policy_question parse(char *line)
+{
+	char *path = strchr(line, ' ');
+	struct policy_question question = {.kind = POLICY_KIND_OPEN};
+
+	*path++ = '\0';
+	path[strcspn(path, "\n")] = '\0';
+	question.path = path;
+	question.path_length = strlen(path);
+	if (!strcmp(line, "read"))
+		question.access = POLICY_ACCESS_READ;
+	else if (!strcmp(line, "write"))
+		question.access = POLICY_ACCESS_WRITE;
+	else if (!strcmp(line, "list"))
+		question.kind = POLICY_KIND_LIST;
+	else if (!strcmp(line, "exec"))
+		question.kind = POLICY_KIND_EXEC;
+	question.now_s = 1700000000;
+	return question;
+}
+
+static void answer(const struct policy *policy,
+		   const struct policy_question *question, const char *word)
+{
+	struct policy_answer answer;
+
+	printf("%s %s: ", word, question->path);
+	if (policy_decide(policy, question, &answer)) {
+		puts("depends on how it is opened");
+		return;
+	}
+	printf("%s, %s", policy_verdict_word(answer.verdict),
+	       policy_reason_text(answer.reason, answer.verdict));
+	if (answer.rule != POLICY_NONE)
+		printf(" (%s)",
+		       policy_text(policy,
+				   policy_rule(policy, answer.rule)->name));
+	puts(answer.log ? "" : ", not logged");
+}
+
+int main(int argc, char **argv)
+{
+	struct report report = {.out = stdout};
+	CLEANUP(policy_free) struct policy *policy = NULL;
+	CLEANUP(fd_close) int fd = -1;
+	char line[8192];
+	int r;
+
+	if (argc != 4)
+		return 2;
+	r = config_compile(&(struct config_source){argv[3], argv[1]}, 1,
+			   &report, &fd);
+	if (!r)
+		r = policy_map(fd, &policy);
+	if (r || !strcmp(argv[2], "check")) {
+		printf("%s, %d mistake(s), %d note(s)\n",
+		       r ? "wrong" : "correct", report.errors, report.notes);
+		return 0;
+	}
+	while (fgets(line, sizeof(line), stdin)) {
+		struct policy_question question;
+
+		if (!strchr(line, ' '))
+			continue;
+		question = parse(line);
+		answer(policy, &question, line);
+	}
+	return 0;
+}
