@@ -18,9 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fanotify/opener.h"
-#include "fanotify/syscall_access.h"
-#include "fanotify/target.h"
+#include "fanotify/judge.h"
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
@@ -75,17 +73,13 @@ struct gate {
 	size_t batch_bytes;
 	int64_t held_looked_ns;
 	int epoll;
-	int proc;    /* /proc */
-	int fds_dir; /* /proc/self/fd */
-	struct opener_cache *openers;
-	struct mount_table *mounts;
+	struct judge judge;
 	struct policy *policy; /* NULL before the first */
 	struct gate_patience patience;
 	int64_t now_ns; /* realtime, once a batch */
 	int64_t complained_s;
 	bool active;
 	bool stopping;
-	struct target target; /* large, so not on the stack */
 	char record[RECORD_SIZE_MAX * 2];
 };
 
@@ -134,21 +128,13 @@ int gate_new(const struct gate_ends *ends, struct gate **ret)
 		return -ENOMEM;
 	gate->ends = *ends;
 	gate->patience.several_processors = several_processors();
-	gate->fds_dir = gate->proc = -1;
+	gate->judge.fds_dir = gate->judge.proc = -1;
 	gate->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (gate->epoll < 0)
 		return -errno;
-	gate->fds_dir = open("/proc/self/fd", O_PATH | O_CLOEXEC);
-	if (gate->fds_dir < 0)
-		return -errno;
-	gate->proc = process_open_proc();
-	if (gate->proc < 0)
-		return gate->proc;
 	r = share_descriptors(gate, &openers);
 	if (!r)
-		r = opener_cache_new(gate->proc, openers, &gate->openers);
-	if (!r)
-		r = mount_table_new(&gate->mounts);
+		r = judge_init(&gate->judge, openers);
 	if (!r)
 		r = watch(gate, ends->control);
 	if (r)
@@ -162,10 +148,7 @@ struct gate *gate_free(struct gate *gate)
 	if (!gate)
 		return NULL;
 	fd_close(gate->epoll);
-	fd_close(gate->fds_dir);
-	fd_close(gate->proc);
-	opener_cache_free(gate->openers);
-	mount_table_free(gate->mounts);
+	judge_done(&gate->judge);
 	policy_free(gate->policy);
 	free(gate);
 	return NULL;
@@ -184,156 +167,27 @@ static void respond(struct gate *gate, int fd, bool allowed)
 		log_error("the kernel does not take an answer: %m");
 }
 
-/* The account that any of the four uids belongs to, or POLICY_NONE. */
-static uint32_t account_of(const struct policy *policy,
-			   const struct process_ids *ids)
+/* Into the channel; a full one counts its losses itself. */
+static void put(struct gate *gate, const struct record *record)
 {
-	uint32_t account = policy_account_of(policy, ids->uids[0]);
+	size_t length = record_encode(record, gate->record);
+	uint64_t one = 1;
 
-	for (int i = 1; account == POLICY_NONE && i < 4; i++)
-		if (ids->uids[i] != ids->uids[i - 1])
-			account = policy_account_of(policy, ids->uids[i]);
-	return account;
-}
-
-static enum policy_kind kind_of(uint64_t mask)
-{
-	if (mask & FAN_OPEN_EXEC_PERM)
-		return POLICY_KIND_EXEC;
-	return mask & FAN_ONDIR ? POLICY_KIND_LIST : POLICY_KIND_OPEN;
-}
-
-/*
- * Had it wanted to write, would the kernel have come this far?  File modes
- * are checked before we are asked.  An ACL that grants writing shows in the
- * group bits; capabilities override modes.
- */
-static bool modes_forbid_writing(struct gate *gate, struct opener *opener)
-{
-	const struct target *target = &gate->target;
-	const uint32_t *uids = opener->ids.uids;
-
-	return !(target->mode & (S_IWGRP | S_IWOTH)) && uids[0] != 0 &&
-	       uids[1] == uids[0] && uids[2] == uids[0] && uids[3] == uids[0] &&
-	       policy_account_of(gate->policy, target->owner) == POLICY_NONE &&
-	       opener_is_unprivileged(opener);
-}
-
-/*
- * The answer depends on how the file is opened: find out, cheaply first.
- * 0, or SYSCALL_ACCESS_RUNNING, never if it is the last chance.
- */
-static int decide_by_access(struct gate *gate, struct opener *opener,
-			    bool last_chance, struct policy_question *question,
-			    struct policy_answer *ret)
-{
-	struct syscall_access how = {.access = POLICY_ACCESS_WRITE};
-
-	if (modes_forbid_writing(gate, opener)) {
-		question->access = POLICY_ACCESS_READ;
-		if (policy_decide(gate->policy, question, ret) == 0 &&
-		    ret->verdict == POLICY_ALLOW)
-			return 0;
-	}
-	if (syscall_access_of(gate->proc, (pid_t)opener->tid, &how) &&
-	    !last_chance)
-		return SYSCALL_ACCESS_RUNNING;
-	question->access = how.access;
-	return policy_decide(gate->policy, question, ret);
-}
-
-static uint32_t loader_facts(struct gate *gate, struct opener *opener,
-			     enum policy_kind kind, int fd)
-{
-	const struct target *target = &gate->target;
-	bool of_exec = opener->stale && opener->exec_inode == target->inode &&
-		       opener->exec_device == target->device;
-
-	if (kind == POLICY_KIND_EXEC) {
-		bool trusted = target->owner == 0 &&
-			       !(target->mode & (S_IWGRP | S_IWOTH));
-
-		return opener->expects_loader && trusted &&
-				       opener_is_loader_name(
-					       target->path,
-					       target->path_length)
-			       ? POLICY_FACT_INTERPRETER
-			       : 0;
-	}
-	if (kind == POLICY_KIND_OPEN && !of_exec) {
-		/* Not known: it may well be one. */
-		bool loads = !opener_program(opener) || opener->is_loader;
-
-		if (loads && target_read_elf(fd).is_elf)
-			return POLICY_FACT_BY_LOADER;
-	}
-	return 0;
-}
-
-/* 0, or SYSCALL_ACCESS_RUNNING, never if it is the last chance. */
-static int judge(struct gate *gate, struct opener *opener,
-		 const struct fanotify_event_metadata *event, bool last_chance,
-		 struct policy_question *question, struct policy_answer *ret)
-{
-	struct target *target = &gate->target;
-	enum policy_kind kind = kind_of(event->mask);
-	struct syscall_access how = {.makes_unnamed = false};
-
-	target_gather(gate->fds_dir, event->fd, gate->mounts, target);
-	if ((target->facts & POLICY_FACT_DELETED) && kind == POLICY_KIND_OPEN) {
-		if (syscall_access_of(gate->proc, event->pid, &how) &&
-		    !last_chance)
-			return SYSCALL_ACCESS_RUNNING;
-		if (how.makes_unnamed)
-			target_accept_unnamed(target);
-	}
-
-	*question = (struct policy_question){
-		.account = account_of(gate->policy, &opener->ids),
-		.kind = kind,
-		.access = kind == POLICY_KIND_EXEC   ? POLICY_ACCESS_EXEC
-			  : kind == POLICY_KIND_LIST ? POLICY_ACCESS_READ
-						     : POLICY_ACCESS_UNKNOWN,
-		.facts = target->facts |
-			 loader_facts(gate, opener, kind, event->fd),
-		.path = target->path,
-		.path_length = target->path_length,
-		.device = target->device,
-		.inode = target->inode,
-		.size = target->size,
-		.changed_ns = target->changed_ns,
-		.now_s = gate->now_ns / CLOCK_NS_PER_S,
-	};
-	if (policy_decide(gate->policy, question, ret) == POLICY_NEED_ACCESS)
-		return decide_by_access(gate, opener, last_chance, question,
-					ret);
-	return 0;
-}
-
-/* What the gate must know at this thread's next event. */
-static void remember_exec(struct gate *gate, struct opener *opener,
-			  const struct policy_question *question,
-			  const struct policy_answer *answer, int fd)
-{
-	if (question->kind == POLICY_KIND_EXEC) {
-		opener->expects_loader = answer->verdict != POLICY_DENY &&
-					 target_read_elf(fd).has_loader;
-		opener_execs(gate->openers, opener, question->device,
-			     question->inode);
-	} else if (opener->exec_inode != question->inode ||
-		   opener->exec_device != question->device) {
-		opener->expects_loader = false;
-	}
+	if (channel_put(gate->ends.channel, gate->record, length,
+			record_is_important(record)) == 0 &&
+	    channel_wants_wake(gate->ends.channel) &&
+	    write(gate->ends.wake, &one, sizeof(one)) < 0)
+		log_warning("cannot wake the store: %m");
 }
 
 static void note(struct gate *gate, const struct opener *opener,
-		 const struct policy_question *question,
-		 const struct policy_answer *answer)
+		 const struct judgement *judgement)
 {
+	const struct policy_question *question = &judgement->question;
+	const struct policy_answer *answer = &judgement->answer;
 	const struct policy *policy = gate->policy;
-	const struct policy_rule *rule =
-		answer->rule == POLICY_NONE ? NULL
-					    : policy_rule(policy, answer->rule);
+	const struct policy_account *account =
+		policy_account(policy, question->account);
 	struct record record = {
 		.time_ns = gate->now_ns,
 		.generation = policy_header(policy)->generation,
@@ -345,78 +199,73 @@ static void note(struct gate *gate, const struct opener *opener,
 		.pid = opener->ids.tgid,
 		.parent_pid = opener->ids.parent_tgid,
 	};
-	size_t length;
 
-	record_set(
-		&record, RECORD_TEXT_ACCOUNT,
-		policy_text(policy,
-			    policy_account(policy, question->account)->name));
+	record_set(&record, RECORD_TEXT_ACCOUNT,
+		   policy_text(policy, account->name));
 	record_set(&record, RECORD_TEXT_PROGRAM, opener->program);
 	record.texts[RECORD_TEXT_COMMAND_LINE] = (struct record_bytes){
 		opener->command_line, opener->command_line_length};
-	record.texts[RECORD_TEXT_TARGET] = (struct record_bytes){
-		gate->target.path, gate->target.path_length};
-	if (rule) {
+	record.texts[RECORD_TEXT_TARGET] =
+		(struct record_bytes){question->path, question->path_length};
+	if (answer->rule != POLICY_NONE) {
+		const struct policy_rule *rule =
+			policy_rule(policy, answer->rule);
+
 		record_set(&record, RECORD_TEXT_RULE,
 			   policy_text(policy, rule->name));
 		record_set(&record, RECORD_TEXT_NOTE,
 			   policy_text(policy, rule->reason));
 	}
-	length = record_encode(&record, gate->record);
-	/* A full channel counts its losses itself. */
-	if (channel_put(gate->ends.channel, gate->record, length,
-			record_is_important(&record)) == 0 &&
-	    channel_wants_wake(gate->ends.channel)) {
-		uint64_t one = 1;
+	put(gate, &record);
+}
 
-		if (write(gate->ends.wake, &one, sizeof(one)) < 0)
-			log_warning("cannot wake the store: %m");
-	}
+static void count_answer(struct gate_shared *shared, bool denied)
+{
+	atomic_fetch_add_explicit(&shared->answered_total, 1,
+				  memory_order_relaxed);
+	if (denied)
+		atomic_fetch_add_explicit(&shared->denied_total, 1,
+					  memory_order_relaxed);
 }
 
 static int answer_leashed(struct gate *gate, struct opener *opener,
 			  const struct fanotify_event_metadata *event,
 			  bool last_chance)
 {
-	struct policy_question question;
-	struct policy_answer answer;
-	bool of_exec;
+	struct judgement judgement;
+	bool denied;
 
-	if (judge(gate, opener, event, last_chance, &question, &answer))
-		return SYSCALL_ACCESS_RUNNING;
-	of_exec = opener->stale && opener->exec_inode == question.inode &&
-		  opener->exec_device == question.device;
+	if (judge_event(&gate->judge, gate->policy, opener, event,
+			gate->now_ns / CLOCK_NS_PER_S, last_chance, &judgement))
+		return JUDGE_NOT_YET;
+	denied = judgement.answer.verdict == POLICY_DENY;
 	/* A refusal may end the process: describe it while it waits. */
-	if (answer.verdict == POLICY_DENY && !of_exec)
+	if (denied && !judgement.of_exec)
 		opener_describe(opener);
-	respond(gate, event->fd, answer.verdict != POLICY_DENY);
+	respond(gate, event->fd, !denied);
 
-	atomic_fetch_add_explicit(&gate->ends.shared->answered_total, 1,
-				  memory_order_relaxed);
-	if (answer.verdict == POLICY_DENY)
-		atomic_fetch_add_explicit(&gate->ends.shared->denied_total, 1,
-					  memory_order_relaxed);
-	if (answer.log && !of_exec)
+	count_answer(gate->ends.shared, denied);
+	if (judgement.answer.log && !judgement.of_exec)
 		opener_describe(opener);
-	remember_exec(gate, opener, &question, &answer, event->fd);
-	if (answer.log)
-		note(gate, opener, &question, &answer);
+	judge_remember(&gate->judge, opener, &judgement, event->fd);
+	if (judgement.answer.log)
+		note(gate, opener, &judgement);
 	return 0;
 }
 
-/* 0 once it is answered, or SYSCALL_ACCESS_RUNNING: ask again later. */
+/* 0 once it is answered, or JUDGE_NOT_YET: ask again later. */
 static int answer_event(struct gate *gate,
 			const struct fanotify_event_metadata *event,
 			bool last_chance)
 {
 	struct opener *opener;
-	int r = opener_identify(gate->openers, event->pid, &opener);
+	int r = opener_identify(gate->judge.openers, event->pid, &opener);
 
 	if (r == OPENER_HIDDEN)
 		respond(gate, event->fd, true);
 	else if (r) /* gone: nobody hears it; or not to be known: no */
 		respond(gate, event->fd, false);
-	else if (account_of(gate->policy, &opener->ids) == POLICY_NONE)
+	else if (judge_account(gate->policy, &opener->ids) == POLICY_NONE)
 		respond(gate, event->fd, true);
 	else
 		return answer_leashed(gate, opener, event, last_chance);

@@ -22,18 +22,14 @@
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/gates.h"
-#include "gatekeeper/helper.h"
 #include "gatekeeper/life.h"
 #include "gatekeeper/loader.h"
 #include "gatekeeper/marks.h"
 #include "gatekeeper/notify.h"
-#include "gatekeeper/wire/message.h"
+#include "gatekeeper/store_keeper.h"
 
 #define TICK_MS		   100
 #define START_TIMEOUT_NS   (20 * CLOCK_NS_PER_S)
-#define STORE_STILL_TICKS  50
-#define STORE_STOP_MS	   10000
-#define STORE_PAUSE_NS	   CLOCK_NS_PER_S
 #define OWN_CHANNEL_BYTES  ((size_t)1 << 20)
 #define GATE_CHANNEL_BYTES ((size_t)16 << 20)
 
@@ -58,10 +54,7 @@ struct supervisor {
 	struct marks *marks;
 	struct gates *gates;
 
-	struct helper store;
-	uint64_t store_beats;
-	int store_still_ticks;
-	int64_t store_after_ns;
+	struct store_keeper *store;
 
 	struct policy *policy;
 	int policy_fd;	    /* owned */
@@ -189,7 +182,6 @@ int supervisor_new(const struct supervisor_options *options,
 	supervisor->epoll = supervisor->signals = supervisor->tick = -1;
 	supervisor->wake = supervisor->group = supervisor->policy_fd = -1;
 	supervisor->own_channel_fd = supervisor->gate_channel_fd = -1;
-	supervisor->store = HELPER_EMPTY;
 	supervisor->loader = LOADER_EMPTY;
 	r = make_ends(supervisor);
 	if (r)
@@ -203,8 +195,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	if (!supervisor)
 		return NULL;
 	gates_free(supervisor->gates);
-	helper_kill(&supervisor->store);
-	helper_reap(&supervisor->store);
+	store_keeper_free(supervisor->store);
 	marks_free(supervisor->marks);
 	policy_free(supervisor->policy);
 	channel_free(supervisor->own_channel);
@@ -238,93 +229,13 @@ static int make_database_dir(const struct policy *policy)
 	return 0;
 }
 
-static void start_store(struct supervisor *supervisor)
-{
-	const struct policy_header *header = policy_header(supervisor->policy);
-	char program[4096], path[4096], keep_days[16], max_mb[16];
-	char *arguments[] = {(char *)"leash-store", path, keep_days, max_mb,
-			     NULL};
-	const int fds[] = {
-		supervisor->wake,
-		supervisor->own_channel_fd,
-		supervisor->gate_channel_fd,
-	};
-	const struct helper_spec spec = {
-		.program = program,
-		.arguments = arguments,
-		.uid = header->user_uid,
-		.gid = header->user_gid,
-		.fds = fds,
-		.fd_count = sizeof(fds) / sizeof(fds[0]),
-	};
-	int r;
-
-	snprintf(program, sizeof(program), "%s/leash-store",
-		 supervisor->options.helpers_dir);
-	snprintf(path, sizeof(path), "%s",
-		 policy_text(supervisor->policy, header->database));
-	snprintf(keep_days, sizeof(keep_days), "%u", header->keep_days);
-	snprintf(max_mb, sizeof(max_mb), "%u", header->max_mb);
-	r = helper_start(&spec, &supervisor->store);
-	if (!r)
-		r = watch(supervisor, supervisor->store.pidfd, TAG_STORE,
-			  EPOLLIN);
-	if (r) {
-		errno = -r;
-		log_error("cannot start the store: %m");
-	}
-	supervisor->store_still_ticks = 0;
-}
-
-static void bury_store(struct supervisor *supervisor)
-{
-	char fate[64];
-	int status;
-
-	if (!helper_wait(&supervisor->store, 0))
-		return;
-	/* Not only closed: a child that has yet to exec holds a copy. */
-	epoll_ctl(supervisor->epoll, EPOLL_CTL_DEL, supervisor->store.pidfd,
-		  NULL);
-	status = helper_reap(&supervisor->store);
-
-	life_warn(&supervisor->life,
-		  "the store %s; verdicts go on, records wait for the next",
-		  helper_fate(status, fate));
-	supervisor->store_after_ns = clock_monotonic_ns() + STORE_PAUSE_NS / 4;
-}
-
-static void check_store(struct supervisor *supervisor, int64_t now_ns)
-{
-	uint64_t beats = channel_beats(supervisor->own_channel);
-	bool work = channel_used(supervisor->own_channel) ||
-		    channel_used(supervisor->gate_channel);
-
-	if (supervisor->store.pid < 0) {
-		if (now_ns >= supervisor->store_after_ns) {
-			supervisor->store_after_ns = now_ns + STORE_PAUSE_NS;
-			start_store(supervisor);
-		}
-		return;
-	}
-	if (!work || beats != supervisor->store_beats)
-		supervisor->store_still_ticks = 0;
-	supervisor->store_beats = beats;
-	if (++supervisor->store_still_ticks > STORE_STILL_TICKS) {
-		life_warn(&supervisor->life,
-			  "the store stands still; replacing it");
-		helper_kill(&supervisor->store);
-		supervisor->store_still_ticks = 0;
-	}
-}
-
 /* The successor of this process must know whom to end. */
 static void note_helpers(struct supervisor *supervisor)
 {
 	pid_t pids[GATES_COUNT + 1];
 
 	gates_pids(supervisor->gates, pids);
-	pids[GATES_COUNT] = supervisor->store.pid;
+	pids[GATES_COUNT] = store_keeper_pid(supervisor->store);
 	if (!memcmp(pids, supervisor->noted, sizeof(pids)))
 		return;
 	memcpy(supervisor->noted, pids, sizeof(pids));
@@ -485,7 +396,7 @@ static void take_tick(struct supervisor *supervisor)
 	if (read(supervisor->tick, &ticks, sizeof(ticks)) < 0)
 		return;
 	gates_tick(supervisor->gates, now_ns);
-	check_store(supervisor, now_ns);
+	store_keeper_tick(supervisor->store, supervisor->policy, now_ns);
 	note_helpers(supervisor);
 }
 
@@ -514,7 +425,7 @@ static int take_turn(struct supervisor *supervisor)
 			finish_reload(supervisor);
 			break;
 		case TAG_STORE:
-			bury_store(supervisor);
+			store_keeper_dispatch(supervisor->store);
 			break;
 		}
 	}
@@ -536,6 +447,26 @@ static int load_first(struct supervisor *supervisor)
 	if (r)
 		return r < 0 ? r : SUPERVISOR_CONFIG_WRONG;
 	return use_policy(supervisor, fd);
+}
+
+static int make_store(struct supervisor *supervisor)
+{
+	const struct store_keeper_setup setup = {
+		.helpers_dir = supervisor->options.helpers_dir,
+		.wake = supervisor->wake,
+		.channel_fds = {supervisor->own_channel_fd,
+				supervisor->gate_channel_fd},
+		.channels = {supervisor->own_channel, supervisor->gate_channel},
+		.life = &supervisor->life,
+	};
+	int r = store_keeper_new(&setup, &supervisor->store);
+
+	if (r)
+		return r;
+	store_keeper_tick(supervisor->store, supervisor->policy,
+			  clock_monotonic_ns());
+	return watch(supervisor, store_keeper_fd(supervisor->store), TAG_STORE,
+		     EPOLLIN);
 }
 
 static int make_gates(struct supervisor *supervisor)
@@ -591,7 +522,9 @@ int supervisor_start(struct supervisor *supervisor)
 			      &supervisor->marks);
 	if (r)
 		return r;
-	start_store(supervisor);
+	r = make_store(supervisor);
+	if (r)
+		return r;
 	life_note(&supervisor->life, "starting, %s",
 		  supervisor->options.source.path);
 	r = make_gates(supervisor);
@@ -615,21 +548,6 @@ int supervisor_start(struct supervisor *supervisor)
 	return 0;
 }
 
-static void stop_store(struct supervisor *supervisor)
-{
-	const struct message stop = {.type = MESSAGE_STOP};
-
-	if (supervisor->store.pid < 0)
-		start_store(supervisor); /* what waits is to be written */
-	if (supervisor->store.pid < 0)
-		return;
-	if (message_send(supervisor->store.control, &stop, -1) ||
-	    !helper_wait(&supervisor->store, STORE_STOP_MS))
-		log_error("the store does not end; killing it");
-	helper_kill(&supervisor->store);
-	helper_reap(&supervisor->store);
-}
-
 static int stop(struct supervisor *supervisor)
 {
 	int r;
@@ -638,7 +556,7 @@ static int stop(struct supervisor *supervisor)
 	r = marks_clear(supervisor->marks);
 	gates_stop(supervisor->gates);
 	life_note(&supervisor->life, "stopped; no account is leashed now");
-	stop_store(supervisor);
+	store_keeper_stop(supervisor->store, supervisor->policy);
 	return r;
 }
 

@@ -20,7 +20,7 @@ static int select_capabilities(const int *capabilities, size_t count,
 
 int sandbox_become(uid_t uid, gid_t gid, const int *capabilities, size_t count)
 {
-	int flags = CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING;
+	const capng_flags_t flags = CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING;
 	int r = select_capabilities(capabilities, count,
 				    CAPNG_EFFECTIVE | CAPNG_PERMITTED |
 					    CAPNG_INHERITABLE);

@@ -15,158 +15,36 @@
 
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/policy/glob.h"
-
-struct table {
-	void *entries;
-	uint32_t count;
-	uint32_t room;
-};
+#include "gatekeeper/policy/texts.h"
 
 struct policy_builder {
 	struct policy_header header;
 	struct table uids, accounts, nodes, globs, rules, inodes, digests;
-	struct table watch, strings;
+	struct table watch;
+	struct texts texts;
 	struct table edges; /* open addressing; count is its size */
 	uint32_t edges_used;
-	struct table interned; /* struct policy_text, open addressing */
-	uint32_t interned_used;
 };
 
-#define AT(table, type, i) (&((type *)(table).entries)[i])
-
-static int table_add(struct table *table, const void *entry, size_t size,
-		     uint32_t *ret)
+static int add_text(struct policy_builder *builder, const char *text,
+		    struct policy_text *ret)
 {
-	if (table->count == table->room) {
-		uint32_t room = table->room ? table->room * 2 : 64;
-		void *grown = table->room > UINT32_MAX / 4
-				      ? NULL
-				      : realloc(table->entries, room * size);
-
-		if (!grown)
-			return -ENOMEM;
-		table->entries = grown;
-		table->room = room;
-	}
-	memcpy((char *)table->entries + table->count * size, entry, size);
-	if (ret)
-		*ret = table->count;
-	table->count++;
-	return 0;
-}
-
-static int table_zeroed(struct table *table, uint32_t count, size_t size)
-{
-	table->entries = calloc(count, size);
-	if (!table->entries)
-		return -ENOMEM;
-	table->count = table->room = count;
-	return 0;
-}
-
-/* The slot where text is, or where it would go. */
-static struct policy_text *interned_slot(const struct policy_builder *builder,
-					 const char *text, size_t length)
-{
-	const char *strings = builder->strings.entries;
-	uint32_t mask = builder->interned.count - 1;
-	uint64_t hash =
-		policy_edge_hash(builder->header.hash_seed, 0, 0, text, length);
-
-	for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
-		struct policy_text *slot =
-			AT(builder->interned, struct policy_text, i);
-
-		/* Offset 0 is the empty text: in the table, an empty slot. */
-		if (!slot->offset ||
-		    (slot->length == length &&
-		     !memcmp(strings + slot->offset, text, length)))
-			return slot;
-	}
-}
-
-static int intern_grow(struct policy_builder *builder)
-{
-	struct table old = builder->interned;
-
-	if (builder->interned_used < old.count / 2)
-		return 0;
-	if (table_zeroed(&builder->interned, old.count * 2,
-			 sizeof(struct policy_text))) {
-		builder->interned = old;
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < old.count; i++) {
-		struct policy_text *text = AT(old, struct policy_text, i);
-
-		if (text->offset)
-			*interned_slot(builder,
-				       (char *)builder->strings.entries +
-					       text->offset,
-				       text->length) = *text;
-	}
-	free(old.entries);
-	return 0;
-}
-
-static int intern(struct policy_builder *builder, const char *text,
-		  size_t length, struct policy_text *ret)
-{
-	struct table *strings = &builder->strings;
-	struct policy_text *slot;
-
-	if (!length) {
-		*ret = (struct policy_text){0, 0};
-		return 0;
-	}
-	if (intern_grow(builder))
-		return -ENOMEM;
-	slot = interned_slot(builder, text, length);
-	if (slot->offset) {
-		*ret = *slot;
-		return 0;
-	}
-
-	if (strings->room - strings->count < length + 1) {
-		uint64_t room = (uint64_t)strings->room * 2 + length + 1;
-		void *grown = room > UINT32_MAX / 2
-				      ? NULL
-				      : realloc(strings->entries, room);
-
-		if (!grown)
-			return -ENOMEM;
-		strings->entries = grown;
-		strings->room = (uint32_t)room;
-	}
-	*slot = (struct policy_text){strings->count, (uint32_t)length};
-	memcpy((char *)strings->entries + strings->count, text, length);
-	strings->count += (uint32_t)length;
-	((char *)strings->entries)[strings->count++] = '\0';
-	builder->interned_used++;
-	*ret = *slot;
-	return 0;
-}
-
-static int intern_text(struct policy_builder *builder, const char *text,
-		       struct policy_text *ret)
-{
-	return intern(builder, text ? text : "", text ? strlen(text) : 0, ret);
+	return texts_add(&builder->texts, text ? text : "",
+			 text ? strlen(text) : 0, ret);
 }
 
 int policy_builder_new(struct policy_builder **ret)
 {
 	CLEANUP(policy_builder_free)
 	struct policy_builder *builder = calloc(1, sizeof(*builder));
-	char empty = '\0';
 
 	if (!builder)
 		return -ENOMEM;
 	if (getrandom(&builder->header.hash_seed,
 		      sizeof(builder->header.hash_seed), 0) < 0)
 		return -errno;
-	if (table_add(&builder->strings, &empty, 1, NULL) ||
-	    table_zeroed(&builder->edges, 64, sizeof(struct policy_edge)) ||
-	    table_zeroed(&builder->interned, 64, sizeof(struct policy_text)))
+	if (texts_init(&builder->texts, builder->header.hash_seed) ||
+	    table_zeroed(&builder->edges, 64, sizeof(struct policy_edge)))
 		return -ENOMEM;
 	*ret = STEAL(builder);
 	return 0;
@@ -185,8 +63,7 @@ struct policy_builder *policy_builder_free(struct policy_builder *builder)
 	free(builder->inodes.entries);
 	free(builder->digests.entries);
 	free(builder->watch.entries);
-	free(builder->strings.entries);
-	free(builder->interned.entries);
+	texts_done(&builder->texts);
 	free(builder);
 	return NULL;
 }
@@ -214,7 +91,7 @@ int policy_builder_account(struct policy_builder *builder, const char *name,
 		.programs_default = POLICY_DENY,
 	};
 
-	if (intern_text(builder, name, &account.name) ||
+	if (add_text(builder, name, &account.name) ||
 	    node_new(builder, 0, &account.files) ||
 	    node_new(builder, 0, &account.programs))
 		return -ENOMEM;
@@ -280,7 +157,7 @@ static uint64_t edge_hash(const struct policy_builder *builder,
 {
 	return policy_edge_hash(
 		builder->header.hash_seed, edge->from, edge->kind,
-		(char *)builder->strings.entries + edge->text.offset,
+		(char *)builder->texts.bytes.entries + edge->text.offset,
 		edge->text.length);
 }
 
@@ -314,7 +191,8 @@ static int edge_child(struct policy_builder *builder, uint32_t from,
 	struct policy_edge *slot;
 	uint64_t hash;
 
-	if (intern(builder, bytes, length, &key.text) || edges_grow(builder))
+	if (texts_add(&builder->texts, bytes, length, &key.text) ||
+	    edges_grow(builder))
 		return -ENOMEM;
 	hash = edge_hash(builder, &key);
 	slot = edge_slot(builder, &key, hash);
@@ -342,7 +220,7 @@ static int glob_child(struct policy_builder *builder, uint32_t from,
 	struct policy_glob glob;
 	uint32_t index;
 
-	if (intern(builder, bytes, length, &glob.pattern))
+	if (texts_add(&builder->texts, bytes, length, &glob.pattern))
 		return -ENOMEM;
 	glob.next = AT(builder->nodes, struct policy_node, from)->globs;
 	for (uint32_t g = glob.next; g != POLICY_NONE;) {
@@ -460,7 +338,7 @@ static bool conflicts(const struct policy_builder *builder, uint32_t node,
 
 		if (!is_pattern && !rule->is_pattern && !denied_until_s &&
 		    disagree((enum policy_effect)rule->effect, spec->effect)) {
-			*ret_origin = (char *)builder->strings.entries +
+			*ret_origin = (char *)builder->texts.bytes.entries +
 				      rule->origin.offset;
 			return true;
 		}
@@ -496,10 +374,10 @@ int policy_builder_rule(struct policy_builder *builder,
 	if (conflicts(builder, node, spec, is_pattern, ret_origin))
 		return POLICY_BUILD_CONFLICT;
 
-	if (intern_text(builder, spec->name ? spec->name : spec->origin,
-			&rule.name) ||
-	    intern_text(builder, spec->origin, &rule.origin) ||
-	    intern_text(builder, spec->reason, &rule.reason))
+	if (add_text(builder, spec->name ? spec->name : spec->origin,
+		     &rule.name) ||
+	    add_text(builder, spec->origin, &rule.origin) ||
+	    add_text(builder, spec->reason, &rule.reason))
 		return -ENOMEM;
 	if (spec->digest && table_add(&builder->digests, spec->digest,
 				      sizeof(*spec->digest), &rule.digest))
@@ -523,7 +401,7 @@ int policy_builder_watch(struct policy_builder *builder, const char *path)
 {
 	struct policy_text text;
 
-	if (intern_text(builder, path, &text))
+	if (add_text(builder, path, &text))
 		return -ENOMEM;
 	return table_add(&builder->watch, &text, sizeof(text), NULL);
 }
@@ -538,8 +416,8 @@ int policy_builder_settings(struct policy_builder *builder,
 	header->user_gid = settings->user_gid;
 	header->keep_days = settings->keep_days;
 	header->max_mb = settings->max_mb;
-	if (intern_text(builder, settings->database, &header->database) ||
-	    intern_text(builder, settings->user, &header->user))
+	if (add_text(builder, settings->database, &header->database) ||
+	    add_text(builder, settings->user, &header->user))
 		return -ENOMEM;
 	return 0;
 }
@@ -605,7 +483,7 @@ static int write_tables(struct policy_builder *builder, int fd)
 		{&builder->rules, &h->rules, sizeof(struct policy_rule)},
 		{&builder->inodes, &h->inodes, sizeof(struct policy_inode)},
 		{&builder->digests, &h->digests, sizeof(struct policy_digest)},
-		{&builder->strings, &h->strings, 1},
+		{&builder->texts.bytes, &h->strings, 1},
 		{&builder->watch, &h->watch, sizeof(struct policy_text)},
 	};
 	const size_t count = sizeof(tables) / sizeof(tables[0]);

@@ -1,0 +1,193 @@
+#include "fanotify/judge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "fanotify/syscall_access.h"
+#include "gatekeeper/base/fd.h"
+
+int judge_init(struct judge *judge, size_t room)
+{
+	int r;
+
+	judge->proc = process_open_proc();
+	if (judge->proc < 0)
+		return judge->proc;
+	judge->fds_dir = open("/proc/self/fd", O_PATH | O_CLOEXEC);
+	if (judge->fds_dir < 0)
+		return -errno;
+	r = opener_cache_new(judge->proc, room, &judge->openers);
+	return r ? r : mount_table_new(&judge->mounts);
+}
+
+void judge_done(struct judge *judge)
+{
+	opener_cache_free(judge->openers);
+	mount_table_free(judge->mounts);
+	fd_close(judge->fds_dir);
+	fd_close(judge->proc);
+}
+
+uint32_t judge_account(const struct policy *policy,
+		       const struct process_ids *ids)
+{
+	uint32_t account = policy_account_of(policy, ids->uids[0]);
+
+	for (int i = 1; account == POLICY_NONE && i < 4; i++)
+		if (ids->uids[i] != ids->uids[i - 1])
+			account = policy_account_of(policy, ids->uids[i]);
+	return account;
+}
+
+static enum policy_kind kind_of(uint64_t mask)
+{
+	if (mask & FAN_OPEN_EXEC_PERM)
+		return POLICY_KIND_EXEC;
+	return mask & FAN_ONDIR ? POLICY_KIND_LIST : POLICY_KIND_OPEN;
+}
+
+/*
+ * Had it wanted to write, would the kernel have come this far?  File modes
+ * are checked before we are asked.  An ACL that grants writing shows in the
+ * group bits; capabilities override modes.
+ */
+static bool modes_forbid_writing(const struct policy *policy,
+				 const struct target *target,
+				 struct opener *opener)
+{
+	const uint32_t *uids = opener->ids.uids;
+
+	return !(target->mode & (S_IWGRP | S_IWOTH)) && uids[0] != 0 &&
+	       uids[1] == uids[0] && uids[2] == uids[0] && uids[3] == uids[0] &&
+	       policy_account_of(policy, target->owner) == POLICY_NONE &&
+	       opener_is_unprivileged(opener);
+}
+
+/*
+ * The answer depends on how the file is opened: find out, cheaply first.
+ * 0, or JUDGE_NOT_YET, never if it is the last chance.
+ */
+static int decide_by_access(struct judge *judge, const struct policy *policy,
+			    struct opener *opener, bool last_chance,
+			    struct judgement *ret)
+{
+	struct syscall_access how = {.access = POLICY_ACCESS_WRITE};
+
+	if (modes_forbid_writing(policy, &judge->target, opener)) {
+		ret->question.access = POLICY_ACCESS_READ;
+		if (policy_decide(policy, &ret->question, &ret->answer) == 0 &&
+		    ret->answer.verdict == POLICY_ALLOW)
+			return 0;
+	}
+	if (syscall_access_of(judge->proc, (pid_t)opener->tid, &how) &&
+	    !last_chance)
+		return JUDGE_NOT_YET;
+	ret->question.access = how.access;
+	return policy_decide(policy, &ret->question, &ret->answer);
+}
+
+static bool is_of_exec(const struct opener *opener, const struct target *target)
+{
+	return opener->stale && opener->exec_inode == target->inode &&
+	       opener->exec_device == target->device;
+}
+
+static uint32_t loader_facts(const struct target *target, struct opener *opener,
+			     enum policy_kind kind, int fd)
+{
+	if (kind == POLICY_KIND_EXEC) {
+		bool trusted = target->owner == 0 &&
+			       !(target->mode & (S_IWGRP | S_IWOTH));
+
+		return opener->expects_loader && trusted &&
+				       opener_is_loader_name(
+					       target->path,
+					       target->path_length)
+			       ? POLICY_FACT_INTERPRETER
+			       : 0;
+	}
+	if (kind == POLICY_KIND_OPEN && !is_of_exec(opener, target)) {
+		/* Not known: it may well be one. */
+		bool loads = !opener_program(opener) || opener->is_loader;
+
+		if (loads && target_read_elf(fd).is_elf)
+			return POLICY_FACT_BY_LOADER;
+	}
+	return 0;
+}
+
+static enum policy_access first_access(enum policy_kind kind)
+{
+	if (kind == POLICY_KIND_EXEC)
+		return POLICY_ACCESS_EXEC;
+	return kind == POLICY_KIND_LIST ? POLICY_ACCESS_READ
+					: POLICY_ACCESS_UNKNOWN;
+}
+
+/* A file without a name may be one just made without (O_TMPFILE). */
+static int accept_unnamed(struct judge *judge, const struct opener *opener,
+			  bool last_chance)
+{
+	struct syscall_access how = {.makes_unnamed = false};
+
+	if (!(judge->target.facts & POLICY_FACT_DELETED))
+		return 0;
+	if (syscall_access_of(judge->proc, (pid_t)opener->tid, &how) &&
+	    !last_chance)
+		return JUDGE_NOT_YET;
+	if (how.makes_unnamed)
+		target_accept_unnamed(&judge->target);
+	return 0;
+}
+
+int judge_event(struct judge *judge, const struct policy *policy,
+		struct opener *opener,
+		const struct fanotify_event_metadata *event, int64_t now_s,
+		bool last_chance, struct judgement *ret)
+{
+	struct target *target = &judge->target;
+	enum policy_kind kind = kind_of(event->mask);
+
+	target_gather(judge->fds_dir, event->fd, judge->mounts, target);
+	if (kind == POLICY_KIND_OPEN &&
+	    accept_unnamed(judge, opener, last_chance))
+		return JUDGE_NOT_YET;
+
+	ret->of_exec = is_of_exec(opener, target);
+	ret->question = (struct policy_question){
+		.account = judge_account(policy, &opener->ids),
+		.kind = kind,
+		.access = first_access(kind),
+		.facts = target->facts |
+			 loader_facts(target, opener, kind, event->fd),
+		.path = target->path,
+		.path_length = target->path_length,
+		.device = target->device,
+		.inode = target->inode,
+		.size = target->size,
+		.changed_ns = target->changed_ns,
+		.now_s = now_s,
+	};
+	if (policy_decide(policy, &ret->question, &ret->answer) ==
+	    POLICY_NEED_ACCESS)
+		return decide_by_access(judge, policy, opener, last_chance,
+					ret);
+	return 0;
+}
+
+void judge_remember(struct judge *judge, struct opener *opener,
+		    const struct judgement *judgement, int fd)
+{
+	const struct policy_question *question = &judgement->question;
+
+	if (question->kind == POLICY_KIND_EXEC) {
+		opener->expects_loader =
+			judgement->answer.verdict != POLICY_DENY &&
+			target_read_elf(fd).has_loader;
+		opener_execs(judge->openers, opener, question->device,
+			     question->inode);
+	} else if (!judgement->of_exec) {
+		opener->expects_loader = false;
+	}
+}
