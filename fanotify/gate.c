@@ -203,8 +203,6 @@ static void note(struct gate *gate, const struct opener *opener,
 	record_set(&record, RECORD_TEXT_ACCOUNT,
 		   policy_text(policy, account->name));
 	record_set(&record, RECORD_TEXT_PROGRAM, opener->program);
-	record.texts[RECORD_TEXT_COMMAND_LINE] = (struct record_bytes){
-		opener->command_line, opener->command_line_length};
 	record.texts[RECORD_TEXT_TARGET] =
 		(struct record_bytes){question->path, question->path_length};
 	if (answer->rule != POLICY_NONE) {
@@ -239,14 +237,14 @@ static int answer_leashed(struct gate *gate, struct opener *opener,
 			gate->now_ns / CLOCK_NS_PER_S, last_chance, &judgement))
 		return JUDGE_NOT_YET;
 	denied = judgement.answer.verdict == POLICY_DENY;
-	/* A refusal may end the process: describe it while it waits. */
+	/* A refusal may end the process: see what it runs while it waits. */
 	if (denied && !judgement.of_exec)
-		opener_describe(opener);
+		(void)opener_program(opener);
 	respond(gate, event->fd, !denied);
 
 	count_answer(gate->ends.shared, denied);
 	if (judgement.answer.log && !judgement.of_exec)
-		opener_describe(opener);
+		(void)opener_program(opener);
 	judge_remember(&gate->judge, opener, &judgement, event->fd);
 	if (judgement.answer.log)
 		note(gate, opener, &judgement);

@@ -15,7 +15,6 @@
 
 #include "fanotify/kernel_abi.h"
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/wire/record.h"
 
 struct opener_cache {
 	int proc;
@@ -42,7 +41,6 @@ int opener_cache_new(int proc, size_t size, struct opener_cache **ret)
 static void forget_program(struct opener *opener)
 {
 	opener->program = cleanup_free(opener->program);
-	opener->command_line = cleanup_free(opener->command_line);
 	opener->privilege = OPENER_PRIVILEGE_UNKNOWN;
 	opener->is_loader = false;
 	opener->stale = false;
@@ -204,30 +202,6 @@ const char *opener_program(struct opener *opener)
 	opener->program = strdup(path);
 	opener->is_loader = opener_is_loader_name(path, (size_t)n);
 	return opener->program;
-}
-
-void opener_describe(struct opener *opener)
-{
-	char link[64], text[RECORD_COMMAND_LINE_MAX + 1];
-	ssize_t n;
-
-	if (!opener_program(opener) || opener->command_line)
-		return;
-	snprintf(link, sizeof(link), "%u/cmdline", opener->tid);
-	n = fd_read_at(opener->proc, link, text, sizeof(text));
-	if (n < 0)
-		n = 0;
-	while (n > 0 && text[n - 1] == '\0')
-		n--;
-	for (ssize_t i = 0; i < n; i++)
-		if (text[i] == '\0')
-			text[i] = ' ';
-	opener->command_line = malloc((size_t)n + 1);
-	if (!opener->command_line)
-		return;
-	memcpy(opener->command_line, text, (size_t)n);
-	opener->command_line[n] = '\0';
-	opener->command_line_length = (size_t)n;
 }
 
 void opener_execs(struct opener_cache *cache, struct opener *opener,

@@ -7,6 +7,10 @@
  * asked for at every event, since they may have changed; what it runs is kept
  * from one event to the next, since it changes only by exec, which we see.
  *
+ * Nothing is read that lives in the process's own memory, such as its command
+ * line: the process decides what stands behind that memory, and could have
+ * its reader wait for ever.
+ *
  * A kept descriptor (a pidfd, or /proc/TID/status on kernels before 6.13)
  * pins the thread: should its number be given to another, the old descriptor
  * answers ESRCH and the entry is made anew.  A cache of n entries holds at
@@ -39,9 +43,7 @@ struct opener {
 	enum opener_privilege privilege;
 	uint64_t exec_device; /* what it execs, to tell the open that belongs */
 	uint64_t exec_inode;
-	char *program;	    /* owned; NULL: not read */
-	char *command_line; /* owned; NULL: not read */
-	size_t command_line_length;
+	char *program; /* owned; NULL: not read */
 };
 
 struct opener_cache;
@@ -67,9 +69,6 @@ MUST_CHECK int opener_identify(struct opener_cache *cache, pid_t tid,
 
 /* The program that runs, NULL where the kernel does not tell. */
 const char *opener_program(struct opener *opener);
-
-/* Read what belongs in the log and not in the verdict: the command line. */
-void opener_describe(struct opener *opener);
 
 /* Its process is about to exec this file: what we know of it ends here. */
 void opener_execs(struct opener_cache *cache, struct opener *opener,

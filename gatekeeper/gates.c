@@ -20,12 +20,15 @@
 #include "gatekeeper/wire/message.h"
 
 #define STUCK_TICKS	 3 /* ticks without a sign of life, with work waiting */
+#define STARVED_TICKS	 50    /* the same, while it waits for a processor */
+#define GATE_PRIORITY	 (-5) /* a nice value: somebody always waits for it */
 #define START_TIMEOUT_NS (10 * CLOCK_NS_PER_S)
 #define SHORT_LIFE_NS	 (2 * CLOCK_NS_PER_S)
 #define SHORT_LIVES_MAX	 8 /* in a row; beyond is lockdown */
 #define LOCKDOWN_MIN_NS	 (250 * CLOCK_NS_PER_MS)
 #define LOCKDOWN_MAX_NS	 (5 * CLOCK_NS_PER_S)
 #define POWER_LOOK_NS	 (30 * CLOCK_NS_PER_S)
+#define ABANDON_NS	 (200 * CLOCK_NS_PER_MS)
 #define STOP_TIMEOUT_MS	 2000
 #define EVENTS_PER_TURN	 64
 
@@ -42,6 +45,7 @@ struct slot {
 	int shared_fd;		    /* owned */
 	uint64_t heartbeat;
 	int still_ticks;
+	int64_t killed_ns; /* when it was told to die, 0: it was not */
 };
 
 struct gates {
@@ -225,12 +229,14 @@ static void start(struct gates *gates, int index)
 		.capability_count = 3,
 		.fds = fds,
 		.fd_count = sizeof(fds) / sizeof(fds[0]),
+		.priority = GATE_PRIORITY,
 	};
 	int r;
 
 	memset(slot->shared, 0, sizeof(*slot->shared));
 	atomic_store(&slot->shared->polling, gates->may_poll);
 	slot->still_ticks = 0;
+	slot->killed_ns = 0;
 	r = helper_start(&spec, &slot->helper);
 	if (!r)
 		r = watch(gates, slot->helper.control,
@@ -318,6 +324,17 @@ static void unwatch(struct gates *gates, const struct helper *helper)
 	epoll_ctl(gates->epoll, EPOLL_CTL_DEL, helper->control, NULL);
 }
 
+/* The gate in slot is no more: let another answer, or do so ourselves. */
+static void replace_active(struct gates *gates, int index)
+{
+	if (gates->active != index)
+		return;
+	gates->active = -1;
+	promote_any(gates);
+	if (gates->active < 0)
+		begin_standing_in(gates);
+}
+
 static void bury(struct gates *gates, int index)
 {
 	struct slot *slot = &gates->slots[index];
@@ -331,13 +348,9 @@ static void bury(struct gates *gates, int index)
 
 	unwatch(gates, &slot->helper);
 	status = helper_reap(&slot->helper);
-	if (was_active) {
+	if (was_active)
 		settled = stand_in_settle(&mine, slot->shared);
-		gates->active = -1;
-		promote_any(gates);
-		if (gates->active < 0)
-			begin_standing_in(gates);
-	}
+	replace_active(gates, index);
 	life_warn(gates->setup.life,
 		  "%s file gate %d %s; %d open(s) answered for it",
 		  was_active ? "answering" : "spare", (int)pid,
@@ -420,6 +433,15 @@ static bool has_work(const struct gates *gates, const struct slot *slot)
 		waiting > 0);
 }
 
+/* A crowded machine is no reason to end the gate: the next waits as long. */
+static bool is_starved(const struct gates *gates, const struct slot *slot)
+{
+	char state;
+
+	return process_state(gates->proc, slot->helper.pid, &state) == 0 &&
+	       state == 'R';
+}
+
 /* An answering gate with work and no heartbeat stands still: end it. */
 static void check_pulse(struct gates *gates, struct slot *slot, int64_t now_ns)
 {
@@ -434,11 +456,40 @@ static void check_pulse(struct gates *gates, struct slot *slot, int64_t now_ns)
 	slot->still_ticks = still ? slot->still_ticks + 1 : 0;
 	if (!late && slot->still_ticks < STUCK_TICKS)
 		return;
-	slot->still_ticks = 0;
+	if (!late && slot->still_ticks < STARVED_TICKS &&
+	    is_starved(gates, slot))
+		return;
 	life_warn(gates->setup.life, "file gate %d %s; replacing it",
 		  (int)slot->helper.pid,
 		  late ? "does not start" : "stands still");
 	helper_kill(&slot->helper);
+	slot->killed_ns = now_ns;
+}
+
+/*
+ * Killed and not dead: it hangs in the kernel, and will never run again.  Its
+ * page is left to it, since a read it hangs in would still write there.
+ */
+static void abandon(struct gates *gates, int index)
+{
+	struct slot *slot = &gates->slots[index];
+	const struct stand_in mine = stand_in(gates);
+
+	life_warn(gates->setup.life,
+		  "file gate %d hangs in the kernel; going on without it",
+		  (int)slot->helper.pid);
+	unwatch(gates, &slot->helper);
+	fd_close(slot->helper.pidfd);
+	fd_close(slot->helper.control);
+	slot->helper = HELPER_EMPTY;
+	if (gates->active == index)
+		stand_in_settle(&mine, slot->shared);
+	replace_active(gates, index);
+	munmap(slot->shared, sizeof(*slot->shared));
+	fd_close(slot->shared_fd);
+	slot->shared = NULL;
+	if (make_shared(slot))
+		log_error("cannot make room for another gate: %m");
 }
 
 static void look_at_power(struct gates *gates, int64_t now_ns)
@@ -459,10 +510,14 @@ void gates_tick(struct gates *gates, int64_t now_ns)
 	for (int i = 0; i < GATES_COUNT; i++) {
 		struct slot *slot = &gates->slots[i];
 
-		if (slot->helper.pid > 0)
-			check_pulse(gates, slot, now_ns);
-		else if (now_ns >= gates->start_after_ns)
+		if (slot->helper.pid < 0 && slot->shared &&
+		    now_ns >= gates->start_after_ns)
 			start(gates, i);
+		else if (slot->killed_ns &&
+			 now_ns - slot->killed_ns > ABANDON_NS)
+			abandon(gates, i);
+		else if (slot->helper.pid > 0 && !slot->killed_ns)
+			check_pulse(gates, slot, now_ns);
 	}
 }
 

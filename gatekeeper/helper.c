@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,6 +60,8 @@ static void become_helper(const struct helper_spec *spec, const int *fds)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	die_last();
+	if (setpriority(PRIO_PROCESS, 0, spec->priority))
+		errno = 0; /* not worth failing for */
 	r = place_fds(fds, spec->fd_count + 1);
 	if (!r)
 		r = sandbox_become(spec->uid, spec->gid, spec->capabilities,

@@ -22,6 +22,7 @@ struct helper_spec {
 	gid_t gid;
 	const int *capabilities; /* kept by it */
 	size_t capability_count;
+	int priority;	 /* nice value */
 	const int *fds;	 /* become 4, 5, ... in it; 3 is its control end */
 	size_t fd_count; /* at most 8 */
 };

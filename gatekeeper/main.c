@@ -126,7 +126,7 @@ static int keep_privileges(void)
 		CAP_SYS_ADMIN, CAP_SYS_PTRACE,	 CAP_SETUID,
 		CAP_SETGID,    CAP_SETPCAP,	 CAP_KILL,
 		CAP_CHOWN,     CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
-		CAP_FOWNER,    CAP_SYS_CHROOT,
+		CAP_FOWNER,    CAP_SYS_CHROOT,	 CAP_SYS_NICE,
 	};
 
 	return sandbox_keep(needed, sizeof(needed) / sizeof(needed[0]));

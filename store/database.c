@@ -20,7 +20,7 @@
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
 
-#define REASON_COLUMN	16
+#define REASON_COLUMN	15
 #define BUSY_TIMEOUT_MS 200
 #define REMEMBERED	4096 /* texts; a power of two */
 #define REMEMBERED_MAX	512  /* longer ones are looked up each time */
@@ -171,9 +171,9 @@ static int prepare_all(struct database *database)
 		{"COMMIT", &database->commit},
 		{"ROLLBACK", &database->rollback},
 		{"INSERT INTO log(time, boot, generation, kind, access,"
-		 " verdict, uid, pid, parent, account, rule, program, command,"
+		 " verdict, uid, pid, parent, account, rule, program,"
 		 " target, note, reason)"
-		 " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		 " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		 &database->insert},
 		{"SELECT id FROM texts WHERE text = ?", &database->find_text},
 		{"INSERT INTO texts(text) VALUES(?)", &database->add_text},
@@ -467,7 +467,7 @@ static int bind_text(struct database *database, int column,
 int database_add(struct database *database, const struct record *record)
 {
 	/* In the order of enum record_text. */
-	static const int columns[RECORD_TEXT_COUNT] = {10, 11, 12, 13, 14, 15};
+	static const int columns[RECORD_TEXT_COUNT] = {10, 11, 12, 13, 14};
 	sqlite3_stmt *insert = database->insert;
 	const int64_t numbers[] = {
 		record->time_ns, database->boot, (int64_t)record->generation,

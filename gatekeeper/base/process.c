@@ -84,18 +84,44 @@ int process_ids_of(int proc, pid_t pid, struct process_ids *ret)
 	return fd < 0 ? fd : process_read_status(fd, ret, &capable);
 }
 
-int process_start_time(int proc, pid_t pid, uint64_t *ret)
+/* The text of /proc/PID/stat from field 2's closing parenthesis on. */
+static ssize_t read_stat(int proc, pid_t pid, char *text, size_t size,
+			 const char **ret)
 {
-	char path[64], text[1024];
-	const char *at;
+	char path[64];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%d/stat", (int)pid);
-	n = fd_read_at(proc, path, text, sizeof(text));
+	n = fd_read_at(proc, path, text, size);
+	if (n < 0)
+		return n;
+	/* The name, in parentheses, may itself hold any of them. */
+	*ret = strrchr(text, ')');
+	return *ret ? 0 : -EINVAL;
+}
+
+int process_state(int proc, pid_t pid, char *ret)
+{
+	char text[1024];
+	const char *at;
+	ssize_t n = read_stat(proc, pid, text, sizeof(text), &at);
+
 	if (n < 0)
 		return (int)n;
-	/* The name, in parentheses, may itself hold any of them. */
-	at = strrchr(text, ')');
+	if (at[1] != ' ' || !at[2])
+		return -EINVAL;
+	*ret = at[2];
+	return 0;
+}
+
+int process_start_time(int proc, pid_t pid, uint64_t *ret)
+{
+	char text[1024];
+	const char *at;
+	ssize_t n = read_stat(proc, pid, text, sizeof(text), &at);
+
+	if (n < 0)
+		return (int)n;
 	for (int field = 2; at && field < 22; field++) {
 		at = strchr(at, ' ');
 		if (at)

@@ -44,6 +44,12 @@ MUST_CHECK int process_open_status(int proc, pid_t pid);
 MUST_CHECK int process_ids_of(int proc, pid_t pid, struct process_ids *ret);
 
 /*
+ * The state letter of /proc/PID/stat: R runs or waits for a processor, S and
+ * D sleep, T is stopped, Z is dead.
+ */
+MUST_CHECK int process_state(int proc, pid_t pid, char *ret);
+
+/*
  * When pid was started, in clock ticks since boot: with the number itself it
  * tells a process from any later one.
  */

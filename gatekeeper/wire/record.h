@@ -19,7 +19,6 @@ enum record_text {
 	RECORD_TEXT_ACCOUNT,
 	RECORD_TEXT_RULE,
 	RECORD_TEXT_PROGRAM,
-	RECORD_TEXT_COMMAND_LINE,
 	RECORD_TEXT_TARGET,
 	RECORD_TEXT_NOTE, /* the rule's reason, or what happened */
 	RECORD_TEXT_COUNT,
@@ -27,7 +26,6 @@ enum record_text {
 
 #define RECORD_SIZE_MAX		16384
 #define RECORD_TEXT_MAX		4096 /* longer texts are cut */
-#define RECORD_COMMAND_LINE_MAX 1024
 
 struct record_bytes {
 	const char *bytes; /* need not end in NUL, may hold anything */

@@ -1,0 +1,160 @@
+"""The rows of bench/run, inside tests/arena."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.environ["ARENA_SOURCE"], "tests/system"))
+from harness import *  # noqa: E402
+
+TOOLS = "/usr/libexec/leash-tests"
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "1"))
+FILE, PROGRAM = f"{BOX}/file", f"{BOX}/nothing"
+peer = sys.argv[1]
+
+os.makedirs(BOX)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "t", BOX],
+               check=True)
+write_file(FILE, mode=0o644)
+shutil.copy(f"{TOOLS}/nothing", PROGRAM)
+POLICY = f"""
+watch = [ "{BOX}" ];
+accounts = ( {{ account = "puppy"; profiles = [ "base" ];
+    files = {{ read = [ "{BOX}", "{TOOLS}" ]; }};
+    programs = {{ list = [ "{TOOLS}/measure", "{PROGRAM}" ]; }}; }} );
+"""
+
+
+def measure(uid):
+    values = []
+    for what, path in (("open", FILE), ("exec", PROGRAM)):
+        out = run_as(uid, [f"{TOOLS}/measure", what, path, str(SECONDS)])
+        values.append(tuple(map(float, out.split())))
+    return values
+
+
+def nobody(uid=KITTEN):
+    return measure(uid)
+
+
+def empty(uid=KITTEN):
+    gate = subprocess.Popen([f"{TOOLS}/empty_gate", BOX],
+                            stdout=subprocess.PIPE, text=True)
+    gate.stdout.readline()
+    try:
+        return measure(uid)
+    finally:
+        gate.kill()
+        gate.wait()
+
+
+def leash(uid):
+    gatekeeper = Gatekeeper.__new__(Gatekeeper)
+    gatekeeper.wait = None
+    write_config(POLICY)
+    log = open("/mnt/bench.log", "w+")
+    process = subprocess.Popen(["gatekeeper", "--foreground", "--config",
+                                CONFIG], stdout=log, stderr=log)
+    while "covered: " not in open("/mnt/bench.log").read():
+        time.sleep(0.01)
+    try:
+        return measure(uid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def fapolicyd(uid=KITTEN):
+    process = subprocess.Popen([f"{peer}/usr/sbin/fapolicyd", "--debug-deny",
+                                "--permissive"], stdout=subprocess.DEVNULL,
+                               stderr=open("/mnt/fapolicyd.log", "w"))
+    try:
+        for _ in range(200):
+            if "Starting to listen" in open("/mnt/fapolicyd.log").read():
+                break
+            time.sleep(0.05)
+        time.sleep(0.5)
+        if process.poll() is not None:
+            raise SystemExit(open("/mnt/fapolicyd.log").read())
+        return measure(uid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def set_up_fapolicyd():
+    for folder in ("/etc/fapolicyd", "/usr/share/fapolicyd"):
+        shutil.copytree(peer + folder, folder, dirs_exist_ok=True)
+    rules = f"{peer}/usr/share/fapolicyd/sample-rules"
+    wanted = ["10-languages", "20-dracut", "21-updaters", "30-patterns",
+              "40-bad-elf", "41-shared-obj", "42-trusted-elf",
+              "70-trusted-lang", "72-shell", "90-deny-execute",
+              "95-allow-open"]
+    with open("/etc/fapolicyd/compiled.rules", "w") as out:
+        for name in wanted:
+            out.write(open(f"{rules}/{name}.rules").read())
+    with open("/etc/fapolicyd/fapolicyd.conf", "w") as out:
+        out.write("permissive = 1\nnice_val = 14\nq_size = 800\nuid = root\n"
+                  "gid = root\ndo_stat_report = 0\ndetailed_report = 0\n"
+                  "db_max_size = 50\nsubj_cache_size = 1549\n"
+                  "obj_cache_size = 8191\nwatch_fs = tmpfs\ntrust = file\n"
+                  "integrity = none\nsyslog_format = rule,dec,perm,auid,pid,"
+                  "exe,:,path,ftype,trust\nrpm_sha256_only = 0\n"
+                  "allow_filesystem_mark = 0\n")
+    os.makedirs("/var/lib/fapolicyd", exist_ok=True)
+    os.makedirs("/run/fapolicyd", exist_ok=True)
+
+
+VARIANTS = [
+    ("no gate", nobody),
+    ("empty loop", empty),
+    ("Leash, another user", lambda: leash(KITTEN)),
+    ("Leash, the account", lambda: leash(PUPPY)),
+]
+if os.path.exists(f"{peer}/usr/sbin/fapolicyd"):
+    set_up_fapolicyd()
+    VARIANTS.append(("fapolicyd", fapolicyd))
+
+results = {name: [] for name, _ in VARIANTS}
+for turn in range(ROUNDS):
+    for name, variant in VARIANTS:
+        results[name].append(variant())
+
+
+def median(name, what, which):
+    return statistics.median(row[what][which] for row in results[name])
+
+
+print(f"{os.uname().release}, {os.cpu_count()} processors, {ROUNDS} rounds of "
+      f"{SECONDS:g} s, medians, microseconds")
+for what, title in ((0, "one open"), (1, "one exec")):
+    base = median("no gate", what, 0)
+    empty_p50 = median("empty loop", what, 0)
+    peer_adds = median("fapolicyd", what, 0) - base \
+        if "fapolicyd" in results else None
+    print(f"\n{title:22} {'p50':>8} {'p99':>8} {'adds':>8} "
+          f"{'/ empty':>8} {'/ fapolicyd':>12}")
+    for name, _ in VARIANTS:
+        p50, p99 = median(name, what, 0), median(name, what, 1)
+        share = f"{(p50 - base) / peer_adds:12.2f}" if peer_adds else ""
+        print(f"{name:22} {p50:8.1f} {p99:8.1f} {p50 - base:8.1f} "
+              f"{p50 / empty_p50:8.2f} {share}")
+
+print(f"\n{'rules':>8} {'ns a decision':>14} {'/ 10 rules':>11} "
+      f"{'load, s':>8} {'bytes a rule':>13}")
+counts = (10, 1000, 100000)
+measured = {count: [] for count in counts}
+for turn in range(ROUNDS):
+    for count in counts:
+        out = subprocess.run([f"{TOOLS}/decide", str(count), str(SECONDS / 2)],
+                             capture_output=True, text=True)
+        measured[count].append(tuple(map(float, out.stdout.split())))
+for count in counts:
+    ns, load, size = (statistics.median(column)
+                      for column in zip(*measured[count]))
+    first = statistics.median(row[0] for row in measured[10])
+    print(f"{count:8} {ns:14.0f} {ns / first:11.2f} {load:8.3f} {size:13.0f}")
