@@ -71,8 +71,8 @@ int main(int argc, char **argv)
 	load = now() - begin;
 	for (int i = 0; i < QUESTIONS; i++)
 		snprintf(paths[i], sizeof(paths[i]),
-			 i % 2 ? "/srv/team%d/project%d/folder%d/src/main.c" :
-				 "/usr/lib/python3/team%d/x%d/module%d.py",
+			 i % 2 ? "/srv/team%d/project%d/folder%d/src/main.c"
+			       : "/usr/lib/python3/team%d/x%d/module%d.py",
 			 i % 10, 0, i % 10);
 	begin = now();
 	end = begin + atof(argv[2]);

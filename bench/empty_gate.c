@@ -82,12 +82,13 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		return 2;
-	waiting.fd = fanotify_init(
-		FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK |
-			FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |
-			FAN_REPORT_TID,
-		O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME);
-	if (nice(-5) < 0 || waiting.fd < 0 ||
+	waiting.fd =
+		fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK |
+				      FAN_UNLIMITED_QUEUE |
+				      FAN_UNLIMITED_MARKS | FAN_REPORT_TID,
+			      O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME);
+	(void)!nice(-5);
+	if (waiting.fd < 0 ||
 	    fanotify_mark(waiting.fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
 			  FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM | FAN_ONDIR,
 			  AT_FDCWD, argv[1]) < 0)

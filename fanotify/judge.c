@@ -87,14 +87,20 @@ static int decide_by_access(struct judge *judge, const struct policy *policy,
 	return policy_decide(policy, &ret->question, &ret->answer);
 }
 
-static bool is_of_exec(const struct opener *opener, const struct target *target)
+/*
+ * An exec asks twice, to run the file and then to open it, in one system call:
+ * the open is the thread's very next event.
+ */
+static bool is_of_exec(const struct opener *opener, enum policy_kind kind,
+		       const struct target *target)
 {
-	return opener->stale && opener->exec_inode == target->inode &&
+	return kind == POLICY_KIND_OPEN && opener->expects_open &&
+	       opener->exec_inode == target->inode &&
 	       opener->exec_device == target->device;
 }
 
 static uint32_t loader_facts(const struct target *target, struct opener *opener,
-			     enum policy_kind kind, int fd)
+			     enum policy_kind kind, bool of_exec, int fd)
 {
 	if (kind == POLICY_KIND_EXEC) {
 		bool trusted = target->owner == 0 &&
@@ -107,7 +113,7 @@ static uint32_t loader_facts(const struct target *target, struct opener *opener,
 			       ? POLICY_FACT_INTERPRETER
 			       : 0;
 	}
-	if (kind == POLICY_KIND_OPEN && !is_of_exec(opener, target)) {
+	if (kind == POLICY_KIND_OPEN && !of_exec) {
 		/* Not known: it may well be one. */
 		bool loads = !opener_program(opener) || opener->is_loader;
 
@@ -154,13 +160,14 @@ int judge_event(struct judge *judge, const struct policy *policy,
 	    accept_unnamed(judge, opener, last_chance))
 		return JUDGE_NOT_YET;
 
-	ret->of_exec = is_of_exec(opener, target);
+	ret->of_exec = is_of_exec(opener, kind, target);
 	ret->question = (struct policy_question){
 		.account = judge_account(policy, &opener->ids),
 		.kind = kind,
-		.access = first_access(kind),
-		.facts = target->facts |
-			 loader_facts(target, opener, kind, event->fd),
+		.access =
+			ret->of_exec ? POLICY_ACCESS_EXEC : first_access(kind),
+		.facts = target->facts | loader_facts(target, opener, kind,
+						      ret->of_exec, event->fd),
 		.path = target->path,
 		.path_length = target->path_length,
 		.device = target->device,
@@ -182,12 +189,14 @@ void judge_remember(struct judge *judge, struct opener *opener,
 	const struct policy_question *question = &judgement->question;
 
 	if (question->kind == POLICY_KIND_EXEC) {
+		opener->expects_open = judgement->answer.verdict != POLICY_DENY;
 		opener->expects_loader =
-			judgement->answer.verdict != POLICY_DENY &&
-			target_read_elf(fd).has_loader;
+			opener->expects_open && target_read_elf(fd).has_loader;
 		opener_execs(judge->openers, opener, question->device,
 			     question->inode);
-	} else if (!judgement->of_exec) {
-		opener->expects_loader = false;
+		return;
 	}
+	opener->expects_open = false;
+	if (!judgement->of_exec)
+		opener->expects_loader = false;
 }

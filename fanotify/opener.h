@@ -40,6 +40,7 @@ struct opener {
 	bool stale; /* has been seen to exec since program was read */
 	bool is_loader;
 	bool expects_loader; /* was allowed to exec what needs one */
+	bool expects_open;   /* was allowed to exec: its open comes next */
 	enum opener_privilege privilege;
 	uint64_t exec_device; /* what it execs, to tell the open that belongs */
 	uint64_t exec_inode;
