@@ -10,8 +10,8 @@
 
 #include "gatekeeper/base/clock.h"
 
-#define DELETED		" (deleted)"
-#define ELF_HEADERS_MAX 64
+#define DELETED	  " (deleted)"
+#define ELF_START 1024 /* what is read of it: in practice, all headers */
 
 static bool ends_deleted(const struct target *target)
 {
@@ -77,16 +77,18 @@ void target_accept_unnamed(struct target *target)
 }
 
 /* Program headers of either word size begin with the 32-bit type. */
-static bool find_loader(int fd, uint64_t offset, size_t entry, size_t count)
+static bool find_loader(const unsigned char *start, size_t size,
+			uint64_t offset, size_t entry, size_t count)
 {
-	for (size_t i = 0; i < count && i < ELF_HEADERS_MAX; i++) {
+	for (size_t i = 0; i < count; i++) {
 		uint32_t type;
 
-		if (pread(fd, &type, sizeof(type),
-			  (off_t)(offset + i * entry)) != (ssize_t)sizeof(type))
-			return false;
+		if (offset > size || size - offset < sizeof(type))
+			return true; /* out of sight: it may well be there */
+		memcpy(&type, start + offset, sizeof(type));
 		if (type == PT_INTERP)
 			return true;
+		offset += entry;
 	}
 	return false;
 }
@@ -94,25 +96,25 @@ static bool find_loader(int fd, uint64_t offset, size_t entry, size_t count)
 struct target_elf target_read_elf(int fd)
 {
 	union {
-		unsigned char ident[EI_NIDENT];
+		unsigned char bytes[ELF_START];
 		Elf64_Ehdr wide;
 		Elf32_Ehdr narrow;
-	} head = {{0}};
+	} start;
 	struct target_elf elf = {false, false};
-	ssize_t n = pread(fd, &head, sizeof(head), 0);
+	ssize_t n = pread(fd, &start, sizeof(start), 0);
 
-	if (n < (ssize_t)sizeof(head.narrow) ||
-	    memcmp(head.ident, ELFMAG, SELFMAG))
+	if (n < (ssize_t)sizeof(start.narrow) ||
+	    memcmp(start.bytes, ELFMAG, SELFMAG))
 		return elf;
 	elf.is_elf = true;
-	if (head.ident[EI_CLASS] == ELFCLASS64 &&
-	    n >= (ssize_t)sizeof(head.wide))
+	if (start.bytes[EI_CLASS] == ELFCLASS64 &&
+	    n >= (ssize_t)sizeof(start.wide))
 		elf.has_loader =
-			find_loader(fd, head.wide.e_phoff,
-				    head.wide.e_phentsize, head.wide.e_phnum);
-	else if (head.ident[EI_CLASS] == ELFCLASS32)
-		elf.has_loader = find_loader(fd, head.narrow.e_phoff,
-					     head.narrow.e_phentsize,
-					     head.narrow.e_phnum);
+			find_loader(start.bytes, (size_t)n, start.wide.e_phoff,
+				    start.wide.e_phentsize, start.wide.e_phnum);
+	else if (start.bytes[EI_CLASS] == ELFCLASS32)
+		elf.has_loader = find_loader(
+			start.bytes, (size_t)n, start.narrow.e_phoff,
+			start.narrow.e_phentsize, start.narrow.e_phnum);
 	return elf;
 }
