@@ -2,19 +2,22 @@
  * empty_gate - what any gate costs: answers allow and knows nothing
  *
  * Waits for events exactly as leash-fanotify does (fanotify/gate.c, struct
- * gate_patience): after an event it looks for the next for 100 microseconds,
- * as long as that has lately been worth it.
+ * gate_patience): after an event it looks for the next for 500 microseconds,
+ * as long as that has lately been worth it and nobody else wants the processor.
  */
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/fanotify.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_NS 100000
+#define PATIENCE_NS 500000
+#define CROWDED_NS  20000
+#define PAUSE_NS    20000000
 #define CREDIT_MAX  16
 #define CREDIT_COST 4
 
@@ -49,6 +52,7 @@ static int answer_batch(int group)
 
 static void answer_all(int group, int *credit, int64_t *last_ns)
 {
+	static int64_t crowded_until_ns;
 	int64_t idle_since_ns = 0;
 
 	for (;;) {
@@ -63,7 +67,7 @@ static void answer_all(int group, int *credit, int64_t *last_ns)
 			idle_since_ns = 0;
 			continue;
 		}
-		if (*credit <= 0)
+		if (*credit <= 0 || now < crowded_until_ns)
 			return;
 		if (!idle_since_ns)
 			idle_since_ns = now;
@@ -71,6 +75,9 @@ static void answer_all(int group, int *credit, int64_t *last_ns)
 			*credit -= CREDIT_COST;
 			return;
 		}
+		sched_yield();
+		if (now_ns() - now > CROWDED_NS)
+			crowded_until_ns = now_ns() + PAUSE_NS;
 	}
 }
 

@@ -2,7 +2,8 @@
  * Where the time goes: waking across processors costs ten times what all the
  * facts and the decision cost.  So after an event the gate looks for the next
  * one a little longer before it sleeps, as long as that has lately been worth
- * it (struct gate_patience).
+ * it (struct gate_patience), and only on a processor that nobody else wants:
+ * it yields between looks, and where somebody else then runs, it sleeps.
  *
  * Reply, then record: what only the log wants is gathered after the answer.
  */
@@ -38,7 +39,11 @@
 #define BATCHES_PER_CONTROL 16
 
 /* How long to look for the next event before sleeping. */
-#define PATIENCE_NS (100 * (CLOCK_NS_PER_MS / 1000))
+#define PATIENCE_NS (500 * (CLOCK_NS_PER_MS / 1000))
+
+/* A yield that takes longer has let somebody run: no more looking for a while. */
+#define CROWDED_NS	 (20 * (CLOCK_NS_PER_MS / 1000))
+#define CROWDED_PAUSE_NS (20 * CLOCK_NS_PER_MS)
 
 /*
  * Descriptors: the gate's own few, and of what the limit leaves a quarter for
@@ -57,6 +62,7 @@ struct gate_patience {
 	int credit;
 	bool several_processors;
 	int64_t last_event_ns;
+	int64_t crowded_until_ns;
 };
 
 /* An event put aside, as the log of what is owed has it in gate_shared. */
@@ -456,9 +462,10 @@ static int take_message(struct gate *gate)
 	}
 }
 
-static bool worth_waiting(const struct gate *gate)
+static bool worth_waiting(const struct gate *gate, int64_t now_ns)
 {
-	return gate->patience.credit > 0 && !gate->held_count &&
+	return gate->patience.credit > 0 &&
+	       now_ns > gate->patience.crowded_until_ns && !gate->held_count &&
 	       gate->patience.several_processors &&
 	       atomic_load_explicit(&gate->ends.shared->polling,
 				    memory_order_relaxed);
@@ -473,6 +480,17 @@ static void note_event(struct gate *gate, int64_t now_ns)
 	    patience->credit < PATIENCE_CREDIT_MAX)
 		patience->credit++;
 	patience->last_event_ns = now_ns;
+}
+
+/* Let others run; if any did, they need the processor more than we do. */
+static void give_way(struct gate *gate, int64_t before_ns)
+{
+	int64_t after_ns;
+
+	sched_yield();
+	after_ns = clock_monotonic_ns();
+	if (after_ns - before_ns > CROWDED_NS)
+		gate->patience.crowded_until_ns = after_ns + CROWDED_PAUSE_NS;
 }
 
 /* Answer events until none has come for as long as is worth waiting. */
@@ -495,7 +513,7 @@ static int answer_all(struct gate *gate)
 				return 0;
 			continue;
 		}
-		if (!worth_waiting(gate))
+		if (!worth_waiting(gate, now_ns))
 			return 0;
 		if (!idle_since_ns)
 			idle_since_ns = now_ns;
@@ -503,6 +521,7 @@ static int answer_all(struct gate *gate)
 			gate->patience.credit -= PATIENCE_COST;
 			return 0;
 		}
+		give_way(gate, now_ns);
 	}
 }
 

@@ -38,7 +38,7 @@ static int confine(void)
 		SCMP_SYS(ppoll),       SCMP_SYS(epoll_wait),
 		SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
 		SCMP_SYS(recvmsg),     SCMP_SYS(sendmsg),
-		SCMP_SYS(fcntl),
+		SCMP_SYS(fcntl),       SCMP_SYS(sched_yield),
 	};
 
 	int r;

@@ -20,7 +20,7 @@
 #include "gatekeeper/wire/message.h"
 
 #define STUCK_TICKS	 3 /* ticks without a sign of life, with work waiting */
-#define STARVED_TICKS	 50    /* the same, while it waits for a processor */
+#define STARVED_TICKS	 50   /* the same, while it waits for a processor */
 #define GATE_PRIORITY	 (-5) /* a nice value: somebody always waits for it */
 #define START_TIMEOUT_NS (10 * CLOCK_NS_PER_S)
 #define SHORT_LIFE_NS	 (2 * CLOCK_NS_PER_S)

@@ -24,8 +24,8 @@ enum record_text {
 	RECORD_TEXT_COUNT,
 };
 
-#define RECORD_SIZE_MAX		16384
-#define RECORD_TEXT_MAX		4096 /* longer texts are cut */
+#define RECORD_SIZE_MAX 16384
+#define RECORD_TEXT_MAX 4096 /* longer texts are cut */
 
 struct record_bytes {
 	const char *bytes; /* need not end in NUL, may hold anything */
