@@ -375,6 +375,7 @@ static int answer_batch(struct gate *gate)
 		if (event->fd >= 0) {
 			bool held = answer_event(gate, event, false);
 
+			opener_tidy(gate->judge.openers);
 			if (held)
 				hold(gate, event);
 			atomic_fetch_add(&shared->answered, 1);

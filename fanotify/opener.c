@@ -19,6 +19,7 @@
 struct opener_cache {
 	int proc;
 	bool no_thread_pidfd; /* the kernel lacks one of the two: use status */
+	int retired; /* owned; a descriptor to close when there is time */
 	size_t size;
 	struct opener entries[];
 };
@@ -31,6 +32,7 @@ int opener_cache_new(int proc, size_t size, struct opener_cache **ret)
 	if (!cache)
 		return -ENOMEM;
 	cache->proc = proc;
+	cache->retired = -1;
 	cache->size = size;
 	for (size_t i = 0; i < cache->size; i++)
 		cache->entries[i].fd = -1;
@@ -46,17 +48,25 @@ static void forget_program(struct opener *opener)
 	opener->stale = false;
 }
 
-static void forget(struct opener *opener)
+void opener_tidy(struct opener_cache *cache)
+{
+	cache->retired = fd_close(cache->retired);
+}
+
+static void forget(struct opener_cache *cache, struct opener *opener)
 {
 	forget_program(opener);
-	fd_close(opener->fd);
+	opener_tidy(cache);
+	cache->retired = opener->fd;
 	*opener = (struct opener){.fd = -1};
 }
 
 struct opener_cache *opener_cache_free(struct opener_cache *cache)
 {
 	for (size_t i = 0; cache && i < cache->size; i++)
-		forget(&cache->entries[i]);
+		forget(cache, &cache->entries[i]);
+	if (cache)
+		opener_tidy(cache);
 	free(cache);
 	return NULL;
 }
@@ -158,7 +168,7 @@ int opener_identify(struct opener_cache *cache, pid_t tid, struct opener **ret)
 	if (opener->fd >= 0 && opener->tid == (uint32_t)tid && !refresh(opener))
 		return 0;
 
-	forget(opener);
+	forget(cache, opener);
 	opener->proc = cache->proc;
 	opener->tid = (uint32_t)tid;
 	r = meet(cache, tid, opener);

@@ -68,6 +68,9 @@ DEFINE_CLEANUP(struct opener_cache *, opener_cache_free)
 MUST_CHECK int opener_identify(struct opener_cache *cache, pid_t tid,
 			       struct opener **ret);
 
+/* Close what identifying has set aside: costly, so after the answer. */
+void opener_tidy(struct opener_cache *cache);
+
 /* The program that runs, NULL where the kernel does not tell. */
 const char *opener_program(struct opener *opener);
 
