@@ -6,9 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/wire/message.h"
+
+#define TIMEOUT_NS (60 * CLOCK_NS_PER_S)
 
 static int compile(const struct config_source *source, uint64_t generation,
 		   int end)
@@ -48,8 +51,20 @@ int loader_start(const struct config_source *source, uint64_t generation,
 		fd_close(ends[0]);
 		return r;
 	}
-	*ret = (struct loader){.pid = pid, .end = ends[0]};
+	*ret = (struct loader){
+		.pid = pid,
+		.end = ends[0],
+		.started_ns = clock_monotonic_ns(),
+	};
 	return 0;
+}
+
+void loader_check(const struct loader *loader, int64_t now_ns)
+{
+	if (loader->pid <= 0 || now_ns - loader->started_ns < TIMEOUT_NS)
+		return;
+	log_error("reading the configuration takes over a minute; ending it");
+	kill(loader->pid, SIGKILL);
 }
 
 int loader_finish(struct loader *loader, int *ret_fd)

@@ -17,6 +17,7 @@
 struct loader {
 	pid_t pid;
 	int end; /* owned; readable when the child has something to say */
+	int64_t started_ns;
 };
 
 #define LOADER_EMPTY ((struct loader){.pid = -1, .end = -1})
@@ -28,6 +29,9 @@ enum {
 
 MUST_CHECK int loader_start(const struct config_source *source,
 			    uint64_t generation, struct loader *ret);
+
+/* End a child that has taken longer than a minute: a path may hang it. */
+void loader_check(const struct loader *loader, int64_t now_ns);
 
 /*
  * Call when end is readable: collect the child and its image, *ret_fd, the

@@ -398,6 +398,7 @@ static void take_tick(struct supervisor *supervisor)
 	gates_tick(supervisor->gates, now_ns);
 	store_keeper_tick(supervisor->store, supervisor->policy, now_ns);
 	note_helpers(supervisor);
+	loader_check(&supervisor->loader, now_ns);
 }
 
 static int take_turn(struct supervisor *supervisor)
