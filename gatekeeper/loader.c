@@ -59,12 +59,13 @@ int loader_start(const struct config_source *source, uint64_t generation,
 	return 0;
 }
 
-void loader_check(const struct loader *loader, int64_t now_ns)
+void loader_check(struct loader *loader, int64_t now_ns)
 {
 	if (loader->pid <= 0 || now_ns - loader->started_ns < TIMEOUT_NS)
 		return;
 	log_error("reading the configuration takes over a minute; ending it");
 	kill(loader->pid, SIGKILL);
+	loader->started_ns = now_ns; /* say so again in a minute */
 }
 
 int loader_finish(struct loader *loader, int *ret_fd)

@@ -31,7 +31,7 @@ MUST_CHECK int loader_start(const struct config_source *source,
 			    uint64_t generation, struct loader *ret);
 
 /* End a child that has taken longer than a minute: a path may hang it. */
-void loader_check(const struct loader *loader, int64_t now_ns);
+void loader_check(struct loader *loader, int64_t now_ns);
 
 /*
  * Call when end is readable: collect the child and its image, *ret_fd, the

@@ -213,23 +213,17 @@ static int out_of_time(void *context)
 static int open_database(const char *path, sqlite3 **ret)
 {
 	char uri[4400];
-	int code = SQLITE_CANTOPEN;
+	int code;
 
-	if (access(path, F_OK) < 0) {
-		complain(path, errno == ENOENT
-				       ? "there is no log yet; has gatekeeper "
-					 "run?"
-				       : strerror(errno));
+	if (access(path, R_OK) < 0) {
+		complain(path, errno == ENOENT	 ? "there is no log yet; has "
+						   "gatekeeper run?"
+			       : errno == EACCES ? "only root may read the log"
+						 : strerror(errno));
 		return EXIT_ERROR;
 	}
-	if (access(path, R_OK) == 0)
-		code = sqlite3_open_v2(
-			path, ret, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
-			NULL);
-	else {
-		complain(path, "only root may read the log");
-		return EXIT_ERROR;
-	}
+	code = sqlite3_open_v2(
+		path, ret, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!code) {
 		sqlite3_busy_timeout(*ret, BUSY_TIMEOUT_MS);
 		code = sqlite3_exec(*ret, "SELECT 1 FROM log LIMIT 1", NULL,
@@ -358,8 +352,7 @@ static int run_filter(sqlite3 *sqlite, struct options *options,
 		r = print_query(sqlite, &query, output, &last);
 		if (options->follow)
 			poll(NULL, 0, FOLLOW_MS);
-		if (last)
-			options->filter.limit = LIMIT_ALL;
+		options->filter.limit = LIMIT_ALL; /* of what is new */
 	} while (!r && options->follow && !ferror(stdout));
 	return r;
 }

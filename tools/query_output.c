@@ -8,7 +8,7 @@
 #include "gatekeeper/base/escape.h"
 
 #define TABLE_ROWS_HELD 1000 /* widths are found over so many rows */
-#define COLUMN_MIN	8
+#define COLUMN_MIN	5
 
 /* Columns of the view `verdicts`, in its order (store/database.c). */
 enum verdict_column {
