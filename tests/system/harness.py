@@ -53,7 +53,8 @@ class Gatekeeper:
         self.log_path = log
         self.log = open(log, "w+")
         self.process = subprocess.Popen(
-            command or ["gatekeeper", "--foreground", "--config", CONFIG],
+            os.environ.get("LEASH_PREFIX", "").split() +
+            (command or ["gatekeeper", "--foreground", "--config", CONFIG]),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.wait_for("covered: / ")
         self.generation = 1
