@@ -144,6 +144,13 @@ static void raise_descriptors(void)
 	}
 }
 
+/* A new mount is open to all until it is marked: be there soon. */
+static void run_first(void)
+{
+	if (setpriority(PRIO_PROCESS, 0, -10) < 0)
+		log_info("cannot raise my priority: %m");
+}
+
 static void die_last(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -169,6 +176,7 @@ static int run(const struct options *options, int ready)
 		return EXIT_ERROR;
 	}
 	die_last();
+	run_first();
 	raise_descriptors();
 	if (!r)
 		r = keep_privileges();
