@@ -223,15 +223,6 @@ static void note(struct gate *gate, const struct opener *opener,
 	put(gate, &record);
 }
 
-static void count_answer(struct gate_shared *shared, bool denied)
-{
-	atomic_fetch_add_explicit(&shared->answered_total, 1,
-				  memory_order_relaxed);
-	if (denied)
-		atomic_fetch_add_explicit(&shared->denied_total, 1,
-					  memory_order_relaxed);
-}
-
 static int answer_leashed(struct gate *gate, struct opener *opener,
 			  const struct fanotify_event_metadata *event,
 			  bool last_chance)
@@ -248,7 +239,6 @@ static int answer_leashed(struct gate *gate, struct opener *opener,
 		(void)opener_program(opener);
 	respond(gate, event->fd, !denied);
 
-	count_answer(gate->ends.shared, denied);
 	if (judgement.answer.log && !judgement.of_exec)
 		(void)opener_program(opener);
 	judge_remember(&gate->judge, opener, &judgement, event->fd);

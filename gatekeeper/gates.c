@@ -513,7 +513,7 @@ void gates_tick(struct gates *gates, int64_t now_ns)
 		if (slot->helper.pid < 0 && slot->shared &&
 		    now_ns >= gates->start_after_ns)
 			start(gates, i);
-		else if (slot->killed_ns &&
+		else if (slot->helper.pid > 0 && slot->killed_ns &&
 			 now_ns - slot->killed_ns > ABANDON_NS)
 			abandon(gates, i);
 		else if (slot->helper.pid > 0 && !slot->killed_ns)

@@ -30,7 +30,7 @@ typedef void (*stand_in_fn)(void *context, const struct stand_in_event *event);
 struct stand_in {
 	int proc; /* of process_open_proc() */
 	int group;
-	const struct policy *policy; /* NULL: refuse nobody but nobody known */
+	const struct policy *policy; /* who is leashed */
 	stand_in_fn report;
 	void *context;
 };

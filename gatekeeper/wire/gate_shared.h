@@ -34,10 +34,8 @@ struct gate_held {
 
 struct gate_shared {
 	_Atomic uint64_t heartbeat; /* grows with each batch and each wait */
-	_Atomic uint64_t answered_total;
-	_Atomic uint64_t denied_total;
-	_Atomic uint32_t polling;  /* gatekeeper: may poll before sleeping */
-	_Atomic uint32_t answered; /* events of this batch, from the first */
+	_Atomic uint32_t polling;   /* gatekeeper: may poll before sleeping */
+	_Atomic uint32_t answered;  /* events of this batch, from the first */
 	struct gate_held held[GATE_HELD_MAX];
 	alignas(64) char events[GATE_BATCH_MAX * GATE_EVENT_SIZE];
 };

@@ -33,7 +33,9 @@ for case in sorted(glob.glob(f"{here}/*/*.conf")):
         stdin=open(questions) if asks else subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     have = done.stdout.decode(errors="backslashreplace")
-    have = have.replace(folder + "/", "").replace(profiles, "PROFILES")
+    have = have.replace(folder + "/", "")
+    # libconfig names an included file with or without its folder.
+    have = have.replace(profiles + "/", "").replace(profiles, "PROFILES")
     if done.returncode:
         have += f"exit status {done.returncode}\n"
     if "--write" in sys.argv:

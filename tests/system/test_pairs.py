@@ -122,14 +122,6 @@ def opening(path, flags=READ):
     return lambda: open_close(path, flags)
 
 
-def remount(command, *undo):
-    def prepare():
-        subprocess.run(command, check=True)
-        time.sleep(0.1)
-    prepare.undo = undo
-    return prepare
-
-
 def new_tmpfs():
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=777", "new",
                     f"{BOX}/tmpfs"], check=True)
