@@ -89,7 +89,7 @@ static int decide_by_access(struct judge *judge, const struct policy *policy,
 
 /*
  * An exec asks twice, to run the file and then to open it, in one system call:
- * the open is the thread's very next event.
+ * the open is the thread's very next event, and no question of its own.
  */
 static bool is_of_exec(const struct opener *opener, enum policy_kind kind,
 		       const struct target *target)
@@ -99,9 +99,11 @@ static bool is_of_exec(const struct opener *opener, enum policy_kind kind,
 	       opener->exec_device == target->device;
 }
 
-static uint32_t loader_facts(const struct target *target, struct opener *opener,
-			     enum policy_kind kind, bool of_exec, int fd)
+static uint32_t loader_facts(struct judge *judge, struct opener *opener,
+			     enum policy_kind kind, int fd)
 {
+	const struct target *target = &judge->target;
+
 	if (kind == POLICY_KIND_EXEC) {
 		bool trusted = target->owner == 0 &&
 			       !(target->mode & (S_IWGRP | S_IWOTH));
@@ -113,9 +115,10 @@ static uint32_t loader_facts(const struct target *target, struct opener *opener,
 			       ? POLICY_FACT_INTERPRETER
 			       : 0;
 	}
-	if (kind == POLICY_KIND_OPEN && !of_exec) {
+	if (kind == POLICY_KIND_OPEN) {
 		/* Not known: it may well be one. */
-		bool loads = !opener_program(opener) || opener->is_loader;
+		bool loads = !opener_program(judge->openers, opener) ||
+			     opener->is_loader;
 
 		if (loads && target_read_elf(fd).is_elf)
 			return POLICY_FACT_BY_LOADER;
@@ -155,19 +158,25 @@ int judge_event(struct judge *judge, const struct policy *policy,
 	struct target *target = &judge->target;
 	enum policy_kind kind = kind_of(event->mask);
 
-	target_gather(judge->fds_dir, event->fd, judge->mounts, target);
+	target_identify(event->fd, judge->mounts, target);
+	ret->of_exec = is_of_exec(opener, kind, target);
+	if (ret->of_exec) {
+		ret->question = (struct policy_question){.kind = kind};
+		ret->answer = (struct policy_answer){.verdict = POLICY_ALLOW};
+		return 0;
+	}
+
+	target_name(judge->fds_dir, event->fd, target);
 	if (kind == POLICY_KIND_OPEN &&
 	    accept_unnamed(judge, opener, last_chance))
 		return JUDGE_NOT_YET;
 
-	ret->of_exec = is_of_exec(opener, kind, target);
 	ret->question = (struct policy_question){
 		.account = judge_account(policy, &opener->ids),
 		.kind = kind,
-		.access =
-			ret->of_exec ? POLICY_ACCESS_EXEC : first_access(kind),
-		.facts = target->facts | loader_facts(target, opener, kind,
-						      ret->of_exec, event->fd),
+		.access = first_access(kind),
+		.facts = target->facts |
+			 loader_facts(judge, opener, kind, event->fd),
 		.path = target->path,
 		.path_length = target->path_length,
 		.device = target->device,

@@ -29,7 +29,7 @@ struct judge {
 struct judgement {
 	struct policy_question question;
 	struct policy_answer answer;
-	bool of_exec; /* an open by the kernel, for an exec asked before */
+	bool of_exec; /* the open of an exec that was allowed: so is this */
 };
 
 /* Expected outcome. */

@@ -30,15 +30,14 @@ static int confine(void)
 		CAP_DAC_READ_SEARCH,
 	};
 	static const int syscalls[] __attribute__((unused)) = {
-		SCMP_SYS(openat),      SCMP_SYS(readlinkat),
-		SCMP_SYS(fstat),       SCMP_SYS(newfstatat),
-		SCMP_SYS(statx),       SCMP_SYS(pread64),
-		SCMP_SYS(lseek),       SCMP_SYS(ioctl),
-		SCMP_SYS(pidfd_open),  SCMP_SYS(poll),
-		SCMP_SYS(ppoll),       SCMP_SYS(epoll_wait),
-		SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
-		SCMP_SYS(recvmsg),     SCMP_SYS(sendmsg),
-		SCMP_SYS(fcntl),       SCMP_SYS(sched_yield),
+		SCMP_SYS(openat),     SCMP_SYS(readlinkat),
+		SCMP_SYS(fstat),      SCMP_SYS(newfstatat),
+		SCMP_SYS(statx),      SCMP_SYS(pread64),
+		SCMP_SYS(lseek),      SCMP_SYS(ioctl),
+		SCMP_SYS(pidfd_open), SCMP_SYS(poll),
+		SCMP_SYS(ppoll),      SCMP_SYS(kcmp),
+		SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),
+		SCMP_SYS(fcntl),      SCMP_SYS(sched_yield),
 	};
 
 	int r;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -196,21 +197,58 @@ bool opener_is_loader_name(const char *path, size_t length)
 	return false;
 }
 
-const char *opener_program(struct opener *opener)
+static bool read_program(struct opener *opener)
 {
 	char link[64], path[4096];
 	ssize_t n;
 
-	if (opener->program && !opener->stale)
-		return opener->program;
-	forget_program(opener);
 	snprintf(link, sizeof(link), "%u/exe", opener->tid);
 	n = readlinkat(opener->proc, link, path, sizeof(path) - 1);
 	if (n <= 0)
-		return NULL;
+		return false;
 	path[n] = '\0';
 	opener->program = strdup(path);
 	opener->is_loader = opener_is_loader_name(path, (size_t)n);
+	return opener->program != NULL;
+}
+
+static bool shares_memory(uint32_t one, uint32_t other)
+{
+	return syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0;
+}
+
+/*
+ * Most programs are started by a child that still runs in the memory of its
+ * parent (vfork, posix_spawn): then both run the same program.  Asking the
+ * parent saves the child its entries in /proc, which cost 30 microseconds to
+ * make and to throw away again at its end.  The memory is compared again after
+ * reading, so that what was read of the parent is of that memory.
+ */
+static bool take_program_of_parent(struct opener_cache *cache,
+				   struct opener *opener)
+{
+	uint32_t parent = opener->ids.parent_tgid;
+	struct opener *other;
+
+	if (!parent || parent % cache->size == opener->tid % cache->size ||
+	    !shares_memory(opener->tid, parent) ||
+	    opener_identify(cache, (pid_t)parent, &other) || other->stale)
+		return false;
+	if (!other->program &&
+	    (!read_program(other) || !shares_memory(opener->tid, parent)))
+		return false;
+	opener->program = strdup(other->program);
+	opener->is_loader = other->is_loader;
+	return opener->program != NULL;
+}
+
+const char *opener_program(struct opener_cache *cache, struct opener *opener)
+{
+	if (opener->program && !opener->stale)
+		return opener->program;
+	forget_program(opener);
+	if (!take_program_of_parent(cache, opener))
+		(void)read_program(opener);
 	return opener->program;
 }
 

@@ -71,8 +71,11 @@ MUST_CHECK int opener_identify(struct opener_cache *cache, pid_t tid,
 /* Close what identifying has set aside: costly, so after the answer. */
 void opener_tidy(struct opener_cache *cache);
 
-/* The program that runs, NULL where the kernel does not tell. */
-const char *opener_program(struct opener *opener);
+/*
+ * The program that runs, NULL where the kernel does not tell.  May make an
+ * entry for the parent, so other openers than this one are not valid after.
+ */
+const char *opener_program(struct opener_cache *cache, struct opener *opener);
 
 /* Its process is about to exec this file: what we know of it ends here. */
 void opener_execs(struct opener_cache *cache, struct opener *opener,

@@ -21,7 +21,7 @@ static bool ends_deleted(const struct target *target)
 	       !memcmp(target->path + target->path_length - n, DELETED, n);
 }
 
-static void gather_path(int fds_dir, int fd, struct target *target)
+void target_name(int fds_dir, int fd, struct target *target)
 {
 	char name[16];
 	ssize_t n;
@@ -38,13 +38,13 @@ static void gather_path(int fds_dir, int fd, struct target *target)
 		target->facts |= POLICY_FACT_DELETED;
 }
 
-void target_gather(int fds_dir, int fd, struct mount_table *mounts,
-		   struct target *ret)
+void target_identify(int fd, struct mount_table *mounts, struct target *ret)
 {
 	struct statx st;
 
 	ret->facts = 0;
-	gather_path(fds_dir, fd, ret);
+	ret->path[0] = '\0';
+	ret->path_length = 0;
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID,
 		  &st) < 0) {
 		/* No owner, no mount: nothing of it may be believed. */

@@ -30,9 +30,14 @@ struct target {
 	uint32_t owner;
 };
 
-/* fds_dir is /proc/self/fd.  What cannot be had becomes a fact. */
-void target_gather(int fds_dir, int fd, struct mount_table *mounts,
-		   struct target *ret);
+/*
+ * Begin a target: everything but its path.  What cannot be had becomes a
+ * fact, here as there.
+ */
+void target_identify(int fd, struct mount_table *mounts, struct target *ret);
+
+/* Find out the path of what was identified; fds_dir is /proc/self/fd. */
+void target_name(int fds_dir, int fd, struct target *target);
 
 /*
  * A file made by O_TMPFILE has no name yet: judge it by its folder.  Turns

@@ -74,6 +74,33 @@ tap.equal("--sql", out, "verdict,n\nallow,1\ndeny,2\n")
 for view in ("verdicts", "denials", "files", "programs"):
     tap.equal(f"the view {view}", query("--sql", f"SELECT * FROM {view}")[0],
               0)
+
+
+# A child that still runs in its parent's memory, and one that does not.
+def spawn():
+    os.waitpid(os.posix_spawn(PROBE, [PROBE], {}), 0)
+
+
+def fork():
+    pid = os.fork()
+    if pid == 0:
+        os.execv(PROBE, [PROBE])
+    os.waitpid(pid, 0)
+
+
+for how in (spawn, fork):
+    before = len(rows("kind = 'exec' AND target = ?", PROBE))
+    as_user(PUPPY, how)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        found = rows("kind = 'exec' AND target = ?", PROBE)[before:]
+        if found:
+            break
+        time.sleep(0.05)
+    tap.equal(f"a program run by {how.__name__} is logged once, with what ran it",
+              [row["program"] for row in found],
+              [os.path.realpath(sys.executable)])
+
 for name, arguments in (
         ("SQL that writes", ["--sql", "DELETE FROM log"]),
         ("SQL that attaches", ["--sql", "ATTACH '/tmp/x' AS x"]),
