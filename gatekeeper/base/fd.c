@@ -73,3 +73,20 @@ int fd_read_all(int fd, size_t max_bytes, char **ret, size_t *ret_length)
 		room *= 4;
 	}
 }
+
+int fd_write_all(int fd, const void *bytes, size_t length)
+{
+	const char *at = bytes;
+
+	while (length) {
+		ssize_t n = write(fd, at, length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}

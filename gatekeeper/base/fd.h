@@ -42,3 +42,6 @@ MUST_CHECK ssize_t fd_read_path(const char *path, char *buffer, size_t size);
  */
 MUST_CHECK int fd_read_all(int fd, size_t max_bytes, char **ret,
 			   size_t *ret_length);
+
+/* Write all length bytes to a descriptor that waits. */
+MUST_CHECK int fd_write_all(int fd, const void *bytes, size_t length);

@@ -261,8 +261,10 @@ static int read_profile(struct compiler *compiler,
 			struct account_entry *account)
 {
 	static const struct schema_key keys[] = {
-		{"files", rules_files}, {"programs", profile_programs},
-		{"network", not_yet},	{"tools", not_yet},
+		{"files", rules_files},
+		{"programs", profile_programs},
+		{"network", network_rules},
+		{"tools", not_yet},
 		{NULL, NULL},
 	};
 	const struct config_file *before = compiler->file, *file;
@@ -333,7 +335,7 @@ int accounts_compile(struct compiler *compiler, const config_setting_t *setting)
 		{"mode", read_account_mode},
 		{"files", rules_files},
 		{"programs", rules_programs},
-		{"network", not_yet},
+		{"network", network_rules},
 		{"tools", not_yet},
 		{NULL, NULL},
 	};

@@ -4,7 +4,8 @@
  * compile - what the parts of config share while they read
  *
  * Private to gatekeeper/config.  config.c reads files and settings, accounts.c
- * the accounts, rules.c their rules, schema.c the shape of a group.
+ * the accounts, rules.c and network.c their rules, rule_words.c what any rule
+ * may carry, schema.c the shape of a group.
  */
 
 #include <libconfig.h>
@@ -88,6 +89,33 @@ bool schema_list(struct compiler *compiler, const config_setting_t *setting);
 bool schema_mode(struct compiler *compiler, const config_setting_t *setting,
 		 enum policy_mode *ret);
 
+/* "allow" or "deny", as what class of the account does by default. */
+int schema_default(struct compiler *compiler, const config_setting_t *setting,
+		   const struct account_entry *account,
+		   enum policy_class class);
+
+/*
+ * rule_words.c: the keys that any rule may have.  Their context must begin
+ * with the struct policy_words that they fill.
+ */
+int rule_words_name(struct compiler *compiler, const config_setting_t *setting,
+		    void *words);
+int rule_words_reason(struct compiler *compiler,
+		      const config_setting_t *setting, void *words);
+int rule_words_log(struct compiler *compiler, const config_setting_t *setting,
+		   void *words);
+int rule_words_mode(struct compiler *compiler, const config_setting_t *setting,
+		    void *words);
+int rule_words_until(struct compiler *compiler, const config_setting_t *setting,
+		     void *words);
+
+#define RULE_WORDS_KEYS                                                        \
+	{"name", rule_words_name}, {"reason", rule_words_reason},              \
+		{"log", rule_words_log}, {"mode", rule_words_mode},            \
+	{                                                                      \
+		"until", rule_words_until                                      \
+	}
+
 /* accounts.c: `accounts` of the file being read: who, and then what. */
 MUST_CHECK int accounts_collect(struct compiler *compiler,
 				const config_setting_t *setting, void *context);
@@ -102,3 +130,7 @@ MUST_CHECK int rules_files(struct compiler *compiler,
 			   const config_setting_t *setting, void *account);
 MUST_CHECK int rules_programs(struct compiler *compiler,
 			      const config_setting_t *setting, void *account);
+
+/* network.c: the group `network`. */
+MUST_CHECK int network_rules(struct compiler *compiler,
+			     const config_setting_t *setting, void *account);

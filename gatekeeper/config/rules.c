@@ -18,6 +18,7 @@
 #include "gatekeeper/policy/glob.h"
 
 struct rule_entry {
+	struct policy_words words; /* first: rule_words_*() expect it */
 	const config_setting_t *setting;
 	const char *path;
 	const char *sha256;
@@ -34,70 +35,6 @@ static int read_path(struct compiler *compiler, const config_setting_t *setting,
 	return 0;
 }
 
-static int read_name(struct compiler *compiler, const config_setting_t *setting,
-		     void *context)
-{
-	struct rule_entry *entry = context;
-
-	schema_string(compiler, setting, &entry->spec.name);
-	return 0;
-}
-
-static int read_reason(struct compiler *compiler,
-		       const config_setting_t *setting, void *context)
-{
-	struct rule_entry *entry = context;
-
-	schema_string(compiler, setting, &entry->spec.reason);
-	return 0;
-}
-
-static int read_log(struct compiler *compiler, const config_setting_t *setting,
-		    void *context)
-{
-	struct rule_entry *entry = context;
-	bool log = true;
-
-	schema_bool(compiler, setting, &log);
-	entry->spec.quiet = !log;
-	return 0;
-}
-
-static int read_rule_mode(struct compiler *compiler,
-			  const config_setting_t *setting, void *context)
-{
-	struct rule_entry *entry = context;
-	enum policy_mode mode = POLICY_MODE_ENFORCE;
-
-	schema_mode(compiler, setting, &mode);
-	entry->spec.observe = mode == POLICY_MODE_OBSERVE;
-	return 0;
-}
-
-static int read_until(struct compiler *compiler,
-		      const config_setting_t *setting, void *context)
-{
-	struct rule_entry *entry = context;
-	struct tm when = {0};
-	const char *text, *end;
-
-	if (!schema_string(compiler, setting, &text))
-		return 0;
-	end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &when);
-	if (!end || *end) {
-		compiler_error(compiler, setting,
-			       "is \"%s\"; it must be a time in UTC such as "
-			       "\"2026-12-31T18:00:00Z\"",
-			       text);
-		return 0;
-	}
-	entry->spec.until_s = timegm(&when);
-	if (entry->spec.until_s <= clock_realtime_ns() / CLOCK_NS_PER_S)
-		report_note(compiler->report, compiler_place(compiler, setting),
-			    "this rule has ended and does nothing");
-	return 0;
-}
-
 static int read_sha256(struct compiler *compiler,
 		       const config_setting_t *setting, void *context)
 {
@@ -108,16 +45,16 @@ static int read_sha256(struct compiler *compiler,
 }
 
 static const struct schema_key rule_keys[] = {
-	{"path", read_path}, {"name", read_name},      {"reason", read_reason},
-	{"log", read_log},   {"mode", read_rule_mode}, {"until", read_until},
+	{"path", read_path},
+	RULE_WORDS_KEYS,
 	{NULL, NULL},
 };
 
 static const struct schema_key hash_keys[] = {
-	{"path", read_path},   {"sha256", read_sha256},
-	{"name", read_name},   {"reason", read_reason},
-	{"log", read_log},     {"mode", read_rule_mode},
-	{"until", read_until}, {NULL, NULL},
+	{"path", read_path},
+	{"sha256", read_sha256},
+	RULE_WORDS_KEYS,
+	{NULL, NULL},
 };
 
 static void rule_error(struct compiler *compiler,
@@ -253,7 +190,8 @@ static int add_at(struct compiler *compiler, struct rule_entry *entry,
 
 	snprintf(origin, sizeof(origin), "%s:%u", place.file, place.line);
 	entry->spec.path = path;
-	entry->spec.origin = origin;
+	entry->spec.words = entry->words;
+	entry->spec.words.origin = origin;
 	r = policy_builder_rule(compiler->builder, &entry->spec, &other);
 	if (r == POLICY_BUILD_CONFLICT) {
 		compiler_error(
@@ -474,21 +412,7 @@ static int read_deny(struct compiler *compiler, const config_setting_t *setting,
 static int read_default(struct compiler *compiler,
 			const config_setting_t *setting, void *account)
 {
-	const struct account_entry *entry = account;
-	const char *word;
-
-	if (!schema_string(compiler, setting, &word))
-		return 0;
-	if (strcmp(word, "allow") && strcmp(word, "deny")) {
-		compiler_error(compiler, setting,
-			       "is \"%s\"; it must be \"deny\" or \"allow\"",
-			       word);
-		return 0;
-	}
-	policy_builder_account_default(
-		compiler->builder, entry->index, POLICY_CLASS_FILES,
-		strcmp(word, "allow") ? POLICY_DENY : POLICY_ALLOW);
-	return 0;
+	return schema_default(compiler, setting, account, POLICY_CLASS_FILES);
 }
 
 int rules_files(struct compiler *compiler, const config_setting_t *setting,

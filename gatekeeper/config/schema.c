@@ -177,3 +177,22 @@ bool schema_mode(struct compiler *compiler, const config_setting_t *setting,
 	}
 	return true;
 }
+
+int schema_default(struct compiler *compiler, const config_setting_t *setting,
+		   const struct account_entry *account, enum policy_class class)
+{
+	const char *word = NULL;
+
+	if (!schema_string(compiler, setting, &word))
+		return 0;
+	if (strcmp(word, "allow") && strcmp(word, "deny")) {
+		compiler_error(compiler, setting,
+			       "is \"%s\"; it must be \"deny\" or \"allow\"",
+			       word);
+		return 0;
+	}
+	policy_builder_account_default(compiler->builder, account->index, class,
+				       strcmp(word, "allow") ? POLICY_DENY
+							     : POLICY_ALLOW);
+	return 0;
+}

@@ -15,6 +15,7 @@
 
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/policy/glob.h"
+#include "gatekeeper/policy/net_table.h"
 #include "gatekeeper/policy/texts.h"
 
 struct policy_builder {
@@ -22,6 +23,7 @@ struct policy_builder {
 	struct table uids, accounts, nodes, globs, rules, inodes, digests;
 	struct table watch;
 	struct texts texts;
+	struct net_table nets;
 	struct table edges; /* open addressing; count is its size */
 	uint32_t edges_used;
 };
@@ -44,6 +46,7 @@ int policy_builder_new(struct policy_builder **ret)
 		      sizeof(builder->header.hash_seed), 0) < 0)
 		return -errno;
 	if (texts_init(&builder->texts, builder->header.hash_seed) ||
+	    net_table_init(&builder->nets, builder->header.hash_seed) ||
 	    table_zeroed(&builder->edges, 64, sizeof(struct policy_edge)))
 		return -ENOMEM;
 	*ret = STEAL(builder);
@@ -63,6 +66,7 @@ struct policy_builder *policy_builder_free(struct policy_builder *builder)
 	free(builder->inodes.entries);
 	free(builder->digests.entries);
 	free(builder->watch.entries);
+	net_table_done(&builder->nets);
 	texts_done(&builder->texts);
 	free(builder);
 	return NULL;
@@ -89,6 +93,8 @@ int policy_builder_account(struct policy_builder *builder, const char *name,
 		.mode = POLICY_MODE_ENFORCE,
 		.files_default = POLICY_DENY,
 		.programs_default = POLICY_DENY,
+		.network_default = POLICY_DENY,
+		.inbound = POLICY_INBOUND_LOOPBACK,
 	};
 
 	if (add_text(builder, name, &account.name) ||
@@ -111,10 +117,24 @@ void policy_builder_account_default(struct policy_builder *builder,
 	struct policy_account *entry =
 		AT(builder->accounts, struct policy_account, account);
 
-	if (class == POLICY_CLASS_FILES)
+	switch (class) {
+	case POLICY_CLASS_FILES:
 		entry->files_default = verdict;
-	else
+		break;
+	case POLICY_CLASS_PROGRAMS:
 		entry->programs_default = verdict;
+		break;
+	case POLICY_CLASS_NETWORK:
+		entry->network_default = verdict;
+		break;
+	}
+}
+
+void policy_builder_inbound(struct policy_builder *builder, uint32_t account,
+			    enum policy_inbound inbound)
+{
+	AT(builder->accounts, struct policy_account, account)->inbound =
+		inbound;
 }
 
 int policy_builder_uids(struct policy_builder *builder, uint32_t account,
@@ -333,7 +353,7 @@ static bool conflicts(const struct policy_builder *builder, uint32_t node,
 
 		/* A denial with an end may stand beside what it suspends. */
 		int64_t denied_until_s = spec->effect == POLICY_EFFECT_DENY
-						 ? spec->until_s
+						 ? spec->words.until_s
 						 : rule->until_s;
 
 		if (!is_pattern && !rule->is_pattern && !denied_until_s &&
@@ -347,6 +367,22 @@ static bool conflicts(const struct policy_builder *builder, uint32_t node,
 	return false;
 }
 
+/* Complete rule, whose own fields are set, with what any rule may carry. */
+static int add_rule(struct policy_builder *builder,
+		    const struct policy_words *words, struct policy_rule *rule,
+		    uint32_t *ret)
+{
+	rule->until_s = words->until_s;
+	rule->observe = words->observe;
+	rule->quiet = words->quiet;
+	if (add_text(builder, words->name ? words->name : words->origin,
+		     &rule->name) ||
+	    add_text(builder, words->origin, &rule->origin) ||
+	    add_text(builder, words->reason, &rule->reason))
+		return -ENOMEM;
+	return table_add(&builder->rules, rule, sizeof(*rule), ret);
+}
+
 int policy_builder_rule(struct policy_builder *builder,
 			const struct policy_rule_spec *spec,
 			const char **ret_origin)
@@ -355,12 +391,9 @@ int policy_builder_rule(struct policy_builder *builder,
 		AT(builder->accounts, struct policy_account, spec->account);
 	bool is_pattern = glob_is_pattern(spec->path, strlen(spec->path));
 	struct policy_rule rule = {
-		.until_s = spec->until_s,
 		.digest = POLICY_NONE,
 		.effect = (uint8_t)spec->effect,
 		.is_pattern = is_pattern,
-		.observe = spec->observe,
-		.quiet = spec->quiet,
 	};
 	uint32_t node, index;
 	int r;
@@ -374,16 +407,11 @@ int policy_builder_rule(struct policy_builder *builder,
 	if (conflicts(builder, node, spec, is_pattern, ret_origin))
 		return POLICY_BUILD_CONFLICT;
 
-	if (add_text(builder, spec->name ? spec->name : spec->origin,
-		     &rule.name) ||
-	    add_text(builder, spec->origin, &rule.origin) ||
-	    add_text(builder, spec->reason, &rule.reason))
-		return -ENOMEM;
 	if (spec->digest && table_add(&builder->digests, spec->digest,
 				      sizeof(*spec->digest), &rule.digest))
 		return -ENOMEM;
 	rule.next = AT(builder->nodes, struct policy_node, node)->rules;
-	if (table_add(&builder->rules, &rule, sizeof(rule), &index))
+	if (add_rule(builder, &spec->words, &rule, &index))
 		return -ENOMEM;
 	AT(builder->nodes, struct policy_node, node)->rules = index;
 
@@ -395,6 +423,40 @@ int policy_builder_rule(struct policy_builder *builder,
 		return table_add(&builder->inodes, &inode, sizeof(inode), NULL);
 	}
 	return 0;
+}
+
+int policy_builder_net(struct policy_builder *builder,
+		       const struct policy_net_spec *spec, uint32_t *rule)
+{
+	struct policy_account *account =
+		AT(builder->accounts, struct policy_account, spec->account);
+	const struct policy_net net = {
+		.address = policy_address_prefix(&spec->address, spec->length),
+		.account = spec->account,
+		.length = spec->length,
+	};
+	struct policy_reach reach = {
+		.protocols = spec->protocols,
+		.port_first = spec->port_first,
+		.port_last = spec->port_last,
+	};
+
+	if (*rule == POLICY_NONE) {
+		struct policy_rule entry = {
+			.next = POLICY_NONE,
+			.digest = POLICY_NONE,
+			.effect = (uint8_t)spec->effect,
+		};
+
+		if (add_rule(builder, &spec->words, &entry, rule))
+			return -ENOMEM;
+	}
+	reach.rule = *rule;
+	if (add_text(builder, spec->program, &reach.program))
+		return -ENOMEM;
+	account->net_lengths[spec->length / 64] |= UINT64_C(1)
+						   << spec->length % 64;
+	return net_table_add(&builder->nets, &net, &reach);
 }
 
 int policy_builder_watch(struct policy_builder *builder, const char *path)
@@ -448,23 +510,6 @@ static void sort_table(struct table *table, size_t size,
 		qsort(table->entries, table->count, size, compare);
 }
 
-static int write_all(int fd, const void *bytes, size_t length)
-{
-	const char *at = bytes;
-
-	while (length) {
-		ssize_t n = write(fd, at, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += n;
-		length -= (size_t)n;
-	}
-	return 0;
-}
-
 static int write_tables(struct policy_builder *builder, int fd)
 {
 	static const char padding[8];
@@ -483,6 +528,9 @@ static int write_tables(struct policy_builder *builder, int fd)
 		{&builder->rules, &h->rules, sizeof(struct policy_rule)},
 		{&builder->inodes, &h->inodes, sizeof(struct policy_inode)},
 		{&builder->digests, &h->digests, sizeof(struct policy_digest)},
+		{&builder->nets.slots, &h->nets, sizeof(struct policy_net)},
+		{&builder->nets.reaches, &h->reaches,
+		 sizeof(struct policy_reach)},
 		{&builder->texts.bytes, &h->strings, 1},
 		{&builder->watch, &h->watch, sizeof(struct policy_text)},
 	};
@@ -501,13 +549,13 @@ static int write_tables(struct policy_builder *builder, int fd)
 	}
 	h->size_bytes = at;
 
-	r = write_all(fd, h, sizeof(*h));
+	r = fd_write_all(fd, h, sizeof(*h));
 	for (size_t i = 0; !r && i < count; i++) {
 		size_t bytes = tables[i].table->count * tables[i].entry;
 
-		r = write_all(fd, tables[i].table->entries, bytes);
+		r = fd_write_all(fd, tables[i].table->entries, bytes);
 		if (!r)
-			r = write_all(fd, padding, (0 - bytes) & 7);
+			r = fd_write_all(fd, padding, (0 - bytes) & 7);
 	}
 	return r;
 }

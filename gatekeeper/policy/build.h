@@ -19,21 +19,39 @@ struct policy_builder;
 enum policy_class {
 	POLICY_CLASS_FILES,
 	POLICY_CLASS_PROGRAMS,
+	POLICY_CLASS_NETWORK,
 };
 
-struct policy_rule_spec {
-	uint32_t account;
-	enum policy_class class;
-	enum policy_effect effect;
-	const char *path;   /* borrowed, as are all texts here */
+/* What any rule may carry.  All texts here are borrowed. */
+struct policy_words {
 	const char *origin; /* FILE:LINE */
 	const char *name;   /* NULL: the origin */
 	const char *reason; /* NULL: none */
 	int64_t until_s;
 	bool observe;
 	bool quiet;
+};
+
+struct policy_rule_spec {
+	uint32_t account;
+	enum policy_class class;
+	enum policy_effect effect;
+	const char *path;
+	struct policy_words words;
 	const struct policy_digest *digest; /* NULL: any content */
 	const struct policy_inode *inode;   /* a single file denied; NULL */
+};
+
+struct policy_net_spec {
+	uint32_t account;
+	enum policy_effect effect; /* DENY or REACH */
+	struct policy_address address;
+	uint32_t length;     /* of the prefix, in bits, of 128 */
+	uint32_t protocols;  /* enum policy_protocol, any of them */
+	uint16_t port_first; /* 0 to 65535: any port, or none */
+	uint16_t port_last;
+	const char *program; /* NULL: any */
+	struct policy_words words;
 };
 
 struct policy_settings {
@@ -78,6 +96,16 @@ MUST_CHECK int policy_builder_uids(struct policy_builder *builder,
 MUST_CHECK int policy_builder_rule(struct policy_builder *builder,
 				   const struct policy_rule_spec *spec,
 				   const char **ret_origin);
+
+/*
+ * Add a network rule.  One rule with several ranges of ports is added once for
+ * each, *rule POLICY_NONE at first and then passed back.
+ */
+MUST_CHECK int policy_builder_net(struct policy_builder *builder,
+				  const struct policy_net_spec *spec,
+				  uint32_t *rule);
+void policy_builder_inbound(struct policy_builder *builder, uint32_t account,
+			    enum policy_inbound inbound);
 
 MUST_CHECK int policy_builder_watch(struct policy_builder *builder,
 				    const char *path);

@@ -72,6 +72,7 @@ static void apply_rules(struct walk *walk, const struct policy_node *node)
 			slot = rule->is_pattern ? &match->write_pattern
 						: &match->write;
 			break;
+		case POLICY_EFFECT_REACH: /* none of these ask that */
 		default:
 			continue;
 		}
@@ -460,23 +461,27 @@ static int decide(const struct policy *policy,
 	return 0;
 }
 
+void policy_observe(const struct policy *policy, uint32_t account,
+		    struct policy_answer *answer)
+{
+	if (answer->verdict == POLICY_DENY &&
+	    (policy->header->mode == POLICY_MODE_OBSERVE ||
+	     policy->accounts[account].mode == POLICY_MODE_OBSERVE ||
+	     (answer->rule != POLICY_NONE &&
+	      policy->rules[answer->rule].observe)))
+		answer->verdict = POLICY_OBSERVE;
+}
+
 int policy_decide(const struct policy *policy,
 		  const struct policy_question *question,
 		  struct policy_answer *ret)
 {
-	const struct policy_account *account =
-		&policy->accounts[question->account];
 	struct policy_answer answer;
 	int r = decide(policy, question, &answer);
 
 	if (r)
 		return r;
-	if (answer.verdict == POLICY_DENY &&
-	    (policy->header->mode == POLICY_MODE_OBSERVE ||
-	     account->mode == POLICY_MODE_OBSERVE ||
-	     (answer.rule != POLICY_NONE &&
-	      policy->rules[answer.rule].observe)))
-		answer.verdict = POLICY_OBSERVE;
+	policy_observe(policy, question->account, &answer);
 	*ret = answer;
 	return 0;
 }

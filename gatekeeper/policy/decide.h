@@ -68,3 +68,7 @@ enum {
 MUST_CHECK int policy_decide(const struct policy *policy,
 			     const struct policy_question *question,
 			     struct policy_answer *ret);
+
+/* Turn a denial into OBSERVE where the policy, account or rule only looks on. */
+void policy_observe(const struct policy *policy, uint32_t account,
+		    struct policy_answer *answer);

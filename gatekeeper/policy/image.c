@@ -67,10 +67,13 @@ static bool find_tables(struct policy *policy)
 	TABLE(rules);
 	TABLE(inodes);
 	TABLE(digests);
+	TABLE(nets);
+	TABLE(reaches);
 	TABLE(strings);
 	TABLE(watch);
 #undef TABLE
 	return h->edges.count && !(h->edges.count & (h->edges.count - 1)) &&
+	       h->nets.count && !(h->nets.count & (h->nets.count - 1)) &&
 	       text_fits(policy, h->database) && text_fits(policy, h->user);
 }
 
@@ -94,7 +97,10 @@ static bool accounts_fit(const struct policy *policy)
 		    account->files >= h->nodes.count ||
 		    account->programs >= h->nodes.count ||
 		    !verdict_fits(account->files_default) ||
-		    !verdict_fits(account->programs_default))
+		    !verdict_fits(account->programs_default) ||
+		    !verdict_fits(account->network_default) ||
+		    account->inbound < POLICY_INBOUND_DENY ||
+		    account->inbound > POLICY_INBOUND_ANY)
 			return false;
 	}
 	for (uint32_t i = 0; i < h->watch.count; i++)
@@ -153,7 +159,7 @@ static bool rules_fit(const struct policy *policy)
 		    !list_fits(rule->next, i) ||
 		    !index_fits(rule->digest, h->digests) ||
 		    rule->effect < POLICY_EFFECT_DENY ||
-		    rule->effect > POLICY_EFFECT_RUN)
+		    rule->effect > POLICY_EFFECT_REACH)
 			return false;
 	}
 	for (uint32_t i = 0; i < h->inodes.count; i++)
@@ -162,10 +168,30 @@ static bool rules_fit(const struct policy *policy)
 	return true;
 }
 
+static bool nets_fit(const struct policy *policy)
+{
+	const struct policy_header *h = policy->header;
+	bool empty_slot = false;
+
+	for (uint32_t i = 0; i < h->nets.count; i++) {
+		if (policy->nets[i].reaches == POLICY_NONE)
+			empty_slot = true;
+		else if (policy->nets[i].reaches >= h->reaches.count)
+			return false;
+	}
+	for (uint32_t i = 0; i < h->reaches.count; i++)
+		if (!text_fits(policy, policy->reaches[i].program) ||
+		    policy->reaches[i].rule >= h->rules.count ||
+		    !list_fits(policy->reaches[i].next, i))
+			return false;
+	return empty_slot;
+}
+
 static int check(struct policy *policy)
 {
 	return find_tables(policy) && accounts_fit(policy) &&
-			       trie_fits(policy) && rules_fit(policy)
+			       trie_fits(policy) && rules_fit(policy) &&
+			       nets_fit(policy)
 		       ? 0
 		       : POLICY_BAD_IMAGE;
 }
@@ -291,4 +317,25 @@ uint64_t policy_edge_hash(uint64_t seed, uint32_t from, uint32_t kind,
 	}
 	h *= UINT64_C(0xc4ceb9fe1a85ec53);
 	return h ^ h >> 29;
+}
+
+struct policy_address
+policy_address_prefix(const struct policy_address *address, uint32_t length)
+{
+	struct policy_address prefix = {{0}};
+
+	if (length > 128)
+		length = 128;
+	memcpy(prefix.bytes, address->bytes, (length + 7) / 8);
+	if (length % 8)
+		prefix.bytes[length / 8] &= (uint8_t)(0xff00 >> length % 8);
+	return prefix;
+}
+
+uint64_t policy_net_hash(uint64_t seed, uint32_t account,
+			 const struct policy_address *prefix, uint32_t length)
+{
+	return policy_edge_hash(seed, account, length,
+				(const char *)prefix->bytes,
+				sizeof(prefix->bytes));
 }

@@ -18,6 +18,8 @@
  *   rules     what is allowed or denied, listed by node
  *   inodes    sorted (device, inode, account) of single files denied
  *   digests   what a program allowed by content looked like when hashed
+ *   nets      one open-addressed hash table: (account, prefix) -> reaches
+ *   reaches   ports, protocols and program of a network rule, listed by net
  *   strings   all text
  */
 
@@ -29,7 +31,7 @@
 #include "gatekeeper/policy/vocabulary.h"
 
 #define POLICY_IMAGE_MAGIC   UINT64_C(0x6c656173682d7031) /* leash-p1 */
-#define POLICY_IMAGE_VERSION 1
+#define POLICY_IMAGE_VERSION 2
 
 struct policy_span {
 	uint32_t offset; /* bytes from the start of the image */
@@ -56,6 +58,8 @@ struct policy_header {
 	struct policy_span rules;
 	struct policy_span inodes;
 	struct policy_span digests;
+	struct policy_span nets; /* a power of two */
+	struct policy_span reaches;
 	struct policy_span strings;
 	struct policy_span watch; /* policy_text: mount points */
 	struct policy_text database;
@@ -81,6 +85,9 @@ struct policy_account {
 	uint32_t programs;	/* node */
 	uint32_t files_default; /* enum policy_verdict: ALLOW or DENY */
 	uint32_t programs_default;
+	uint32_t network_default;
+	uint32_t inbound;	 /* enum policy_inbound */
+	uint64_t net_lengths[3]; /* bit n: it has nets of n bits */
 };
 
 struct policy_node {
@@ -145,6 +152,28 @@ struct policy_digest {
 	int64_t changed_ns; /* ctime: only root can set it back */
 };
 
+/* IPv4 is ::ffff:a.b.c.d, and its prefixes are 96 bits longer. */
+struct policy_address {
+	uint8_t bytes[16];
+};
+
+struct policy_net {
+	struct policy_address address; /* bits beyond length are zero */
+	uint32_t account;
+	uint32_t length;
+	uint32_t reaches; /* first of its list; POLICY_NONE: an empty slot */
+	uint32_t zero;
+};
+
+struct policy_reach {
+	struct policy_text program; /* path; empty: any */
+	uint32_t rule;
+	uint32_t next;	    /* a smaller index, or POLICY_NONE */
+	uint32_t protocols; /* enum policy_protocol, any of them */
+	uint16_t port_first;
+	uint16_t port_last;
+};
+
 struct policy;
 
 /* Expected outcome of policy_map(). */
@@ -180,7 +209,13 @@ uint32_t policy_account_of(const struct policy *policy, uint32_t uid);
 uint64_t policy_edge_hash(uint64_t seed, uint32_t from, uint32_t kind,
 			  const char *bytes, size_t length);
 
-/* The tables, for policy/decide.c. */
+/* Address with only its first length bits kept. */
+struct policy_address
+policy_address_prefix(const struct policy_address *address, uint32_t length);
+uint64_t policy_net_hash(uint64_t seed, uint32_t account,
+			 const struct policy_address *prefix, uint32_t length);
+
+/* The tables, for policy/decide.c and decide_flow.c. */
 struct policy {
 	const unsigned char *base;
 	size_t size;
@@ -194,6 +229,8 @@ struct policy {
 	const struct policy_rule *rules;
 	const struct policy_inode *inodes;
 	const struct policy_digest *digests;
+	const struct policy_net *nets;
+	const struct policy_reach *reaches;
 	const char *strings;
 	const struct policy_text *watch;
 };

@@ -13,6 +13,10 @@ const char *policy_kind_word(uint32_t kind)
 		return "exec";
 	case POLICY_KIND_DAEMON:
 		return "daemon";
+	case POLICY_KIND_CONNECT:
+		return "connect";
+	case POLICY_KIND_ACCEPT:
+		return "accept";
 	}
 	return "?";
 }
@@ -41,6 +45,25 @@ const char *policy_verdict_word(uint32_t verdict)
 		return "deny";
 	case POLICY_OBSERVE:
 		return "observe";
+	}
+	return "?";
+}
+
+const char *policy_protocol_word(uint32_t protocol)
+{
+	switch ((enum policy_protocol)protocol) {
+	case POLICY_PROTOCOL_TCP:
+		return "tcp";
+	case POLICY_PROTOCOL_UDP:
+		return "udp";
+	case POLICY_PROTOCOL_UDPLITE:
+		return "udplite";
+	case POLICY_PROTOCOL_SCTP:
+		return "sctp";
+	case POLICY_PROTOCOL_ICMP:
+		return "icmp";
+	case POLICY_PROTOCOL_ALL:
+		break;
 	}
 	return "?";
 }
@@ -77,6 +100,14 @@ const char *policy_reason_text(uint32_t reason, uint32_t verdict)
 		return "the gate was being replaced";
 	case POLICY_REASON_NOT_LEASHED:
 		return "not a leashed account";
+	case POLICY_REASON_INBOUND:
+		return allowed ? "inbound lets others connect to the account"
+			       : "inbound lets nobody there connect to the "
+				 "account";
+	case POLICY_REASON_PACKET:
+		return "the packet could not be understood";
+	case POLICY_REASON_OWNER:
+		return "whose packet it is could not be found out";
 	}
 	return "?";
 }

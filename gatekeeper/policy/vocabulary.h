@@ -17,6 +17,8 @@ enum policy_kind {
 	POLICY_KIND_LIST,     /* open a folder, to list it */
 	POLICY_KIND_EXEC,     /* run a program */
 	POLICY_KIND_DAEMON,   /* no question: something happened to Leash */
+	POLICY_KIND_CONNECT,  /* send to an address */
+	POLICY_KIND_ACCEPT,   /* answer somebody who connects to the account */
 };
 
 /* How a file is opened; UNKNOWN until it has been worth finding out. */
@@ -52,6 +54,9 @@ enum policy_reason {
 	POLICY_REASON_TOO_COMPLEX,   /* the patterns' bound was reached */
 	POLICY_REASON_GATE_LOST,     /* nobody was there to decide */
 	POLICY_REASON_NOT_LEASHED,   /* not an account of the policy */
+	POLICY_REASON_INBOUND,	     /* who may connect to the account */
+	POLICY_REASON_PACKET,	     /* the packet could not be understood */
+	POLICY_REASON_OWNER,	     /* whose packet it is, nobody can tell */
 };
 
 /* What a rule does; a rule of `programs` is never asked about files. */
@@ -60,12 +65,31 @@ enum policy_effect {
 	POLICY_EFFECT_READ,
 	POLICY_EFFECT_WRITE,
 	POLICY_EFFECT_RUN,
+	POLICY_EFFECT_REACH,
+};
+
+/* Protocols, as bits; a packet has one of them, a rule any. */
+enum policy_protocol {
+	POLICY_PROTOCOL_TCP = 1 << 0,
+	POLICY_PROTOCOL_UDP = 1 << 1,
+	POLICY_PROTOCOL_UDPLITE = 1 << 2,
+	POLICY_PROTOCOL_SCTP = 1 << 3,
+	POLICY_PROTOCOL_ICMP = 1 << 4, /* of either family */
+	POLICY_PROTOCOL_ALL = (1 << 5) - 1,
+};
+
+/* Who may connect to what an account listens on. */
+enum policy_inbound {
+	POLICY_INBOUND_DENY = 1,
+	POLICY_INBOUND_LOOPBACK,
+	POLICY_INBOUND_ANY,
 };
 
 /* The word for each, as in the log and in --json; "?" for another number. */
 const char *policy_kind_word(uint32_t kind);
 const char *policy_access_word(uint32_t access);
 const char *policy_verdict_word(uint32_t verdict);
+const char *policy_protocol_word(uint32_t protocol);
 
 /* The sentence behind a reason: "no rule allows it (default deny)". */
 const char *policy_reason_text(uint32_t reason, uint32_t verdict);

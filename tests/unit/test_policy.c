@@ -80,7 +80,7 @@ static int add(struct fixture *fixture, enum policy_class class,
 		.class = class,
 		.effect = effect,
 		.path = path,
-		.origin = path,
+		.words.origin = path,
 	};
 	const char *other;
 

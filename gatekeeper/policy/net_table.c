@@ -1,0 +1,88 @@
+#include "gatekeeper/policy/net_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int make_slots(struct table *slots, uint32_t count)
+{
+	int r = table_zeroed(slots, count, sizeof(struct policy_net));
+
+	for (uint32_t i = 0; !r && i < count; i++)
+		AT(*slots, struct policy_net, i)->reaches = POLICY_NONE;
+	return r;
+}
+
+int net_table_init(struct net_table *nets, uint64_t seed)
+{
+	nets->seed = seed;
+	return make_slots(&nets->slots, 16);
+}
+
+void net_table_done(struct net_table *nets)
+{
+	free(nets->slots.entries);
+	free(nets->reaches.entries);
+}
+
+/* The slot of a net, or the empty one where it belongs. */
+static struct policy_net *find_slot(const struct net_table *nets,
+				    const struct policy_net *net)
+{
+	uint32_t mask = nets->slots.count - 1;
+	uint64_t hash = policy_net_hash(nets->seed, net->account, &net->address,
+					net->length);
+
+	for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
+		struct policy_net *slot = AT(nets->slots, struct policy_net, i);
+
+		if (slot->reaches == POLICY_NONE ||
+		    (slot->account == net->account &&
+		     slot->length == net->length &&
+		     !memcmp(&slot->address, &net->address,
+			     sizeof(slot->address))))
+			return slot;
+	}
+}
+
+static int grow(struct net_table *nets)
+{
+	struct table old = nets->slots;
+
+	if (nets->used < old.count / 2)
+		return 0;
+	if (make_slots(&nets->slots, old.count * 2)) {
+		nets->slots = old;
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < old.count; i++) {
+		const struct policy_net *net = AT(old, struct policy_net, i);
+
+		if (net->reaches != POLICY_NONE)
+			*find_slot(nets, net) = *net;
+	}
+	free(old.entries);
+	return 0;
+}
+
+int net_table_add(struct net_table *nets, const struct policy_net *net,
+		  const struct policy_reach *reach)
+{
+	struct policy_reach linked = *reach;
+	struct policy_net *slot;
+	uint32_t index;
+	int r = grow(nets);
+
+	if (r)
+		return r;
+	slot = find_slot(nets, net);
+	linked.next = slot->reaches;
+	r = table_add(&nets->reaches, &linked, sizeof(linked), &index);
+	if (r)
+		return r;
+	if (slot->reaches == POLICY_NONE) {
+		*slot = *net;
+		nets->used++;
+	}
+	slot->reaches = index;
+	return 0;
+}
