@@ -19,65 +19,13 @@
 #include "gatekeeper/base/escape.h"
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
+#include "store/schema.h"
 
 #define REASON_COLUMN	15
+#define HOST_COLUMN	16 /* and three more of a connection */
 #define BUSY_TIMEOUT_MS 200
 #define REMEMBERED	4096 /* texts; a power of two */
 #define REMEMBERED_MAX	512  /* longer ones are looked up each time */
-
-static const char schema[] =
-	"CREATE TABLE texts(id INTEGER PRIMARY KEY, text NOT NULL UNIQUE);"
-	"CREATE TABLE boots(id INTEGER PRIMARY KEY, boot TEXT UNIQUE);"
-	"CREATE TABLE log("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT,"
-	" time INTEGER NOT NULL, boot INTEGER, generation INTEGER,"
-	" kind INTEGER, access INTEGER, verdict INTEGER, reason INTEGER,"
-	" account INTEGER, uid INTEGER, session TEXT,"
-	" pid INTEGER, parent INTEGER,"
-	" rule INTEGER, program INTEGER, command INTEGER, target INTEGER,"
-	" note INTEGER,"
-	" host TEXT, host_source TEXT, port INTEGER, protocol TEXT,"
-	" extra TEXT);"
-	"CREATE INDEX log_verdict ON log(verdict, account, time);"
-	"CREATE INDEX log_target ON log(target, time);"
-	"CREATE INDEX log_time ON log(time);"
-	"CREATE TABLE channels(id INTEGER PRIMARY KEY, position INTEGER,"
-	" lost_ordinary INTEGER, lost_important INTEGER);"
-	"CREATE VIEW verdicts AS SELECT l.seq AS seq,"
-	" strftime('%Y-%m-%dT%H:%M:%S', l.time / 1000000000, 'unixepoch')"
-	"  || printf('.%06dZ', l.time / 1000 % 1000000) AS time,"
-	" l.time AS time_ns, b.boot AS boot, l.generation AS generation,"
-	" CASE l.kind WHEN 1 THEN 'open' WHEN 2 THEN 'list'"
-	"  WHEN 3 THEN 'exec' WHEN 4 THEN 'daemon' END AS kind,"
-	" CASE l.access WHEN 0 THEN 'any' WHEN 1 THEN 'read'"
-	"  WHEN 2 THEN 'write' WHEN 3 THEN 'exec' END AS access,"
-	" CASE l.verdict WHEN 1 THEN 'allow' WHEN 2 THEN 'deny'"
-	"  WHEN 3 THEN 'observe' END AS verdict,"
-	" a.text AS account, l.uid AS uid, l.session AS session,"
-	" l.pid AS pid, l.parent AS parent,"
-	" r.text AS rule, w.text AS reason,"
-	" n.text AS note, p.text AS program, c.text AS command,"
-	" t.text AS target, l.host AS host, l.host_source AS host_source,"
-	" l.port AS port, l.protocol AS protocol, l.extra AS extra"
-	" FROM log l LEFT JOIN texts a ON a.id = l.account"
-	" LEFT JOIN texts r ON r.id = l.rule"
-	" LEFT JOIN texts w ON w.id = l.reason"
-	" LEFT JOIN texts n ON n.id = l.note"
-	" LEFT JOIN texts p ON p.id = l.program"
-	" LEFT JOIN texts c ON c.id = l.command"
-	" LEFT JOIN texts t ON t.id = l.target"
-	" LEFT JOIN boots b ON b.id = l.boot;"
-	"CREATE VIEW denials AS SELECT * FROM verdicts"
-	" WHERE verdict IN ('deny', 'observe');"
-	"CREATE VIEW files AS SELECT account, target, access, verdict,"
-	" count(*) AS times, min(time) AS first, max(time) AS last"
-	" FROM verdicts WHERE kind IN ('open', 'list')"
-	" GROUP BY account, target, access, verdict;"
-	"CREATE VIEW programs AS SELECT account, target AS program, verdict,"
-	" count(*) AS times, min(time) AS first, max(time) AS last"
-	" FROM verdicts WHERE kind = 'exec'"
-	" GROUP BY account, target, verdict;"
-	"PRAGMA user_version = 1;";
 
 struct remembered {
 	int64_t id; /* 0: empty */
@@ -172,8 +120,8 @@ static int prepare_all(struct database *database)
 		{"ROLLBACK", &database->rollback},
 		{"INSERT INTO log(time, boot, generation, kind, access,"
 		 " verdict, uid, pid, parent, account, rule, program,"
-		 " target, note, reason)"
-		 " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		 " target, note, reason, host, host_source, port, protocol)"
+		 " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		 &database->insert},
 		{"SELECT id FROM texts WHERE text = ?", &database->find_text},
 		{"INSERT INTO texts(text) VALUES(?)", &database->add_text},
@@ -218,12 +166,14 @@ static int make_schema(struct database *database)
 
 	if (r)
 		return r;
-	if (version > DATABASE_SCHEMA_VERSION)
+	if (version > SCHEMA_VERSION)
 		return DATABASE_NEWER;
-	if (version == 0) {
+	if (version < SCHEMA_VERSION) {
 		r = run_sql(database, "BEGIN IMMEDIATE");
+		if (!r && version == 0)
+			r = run_sql(database, schema_tables);
 		if (!r)
-			r = run_sql(database, schema);
+			r = run_sql(database, schema_views);
 		if (!r)
 			r = run_sql(database, "COMMIT");
 		if (r)
@@ -464,6 +414,24 @@ static int bind_text(struct database *database, int column,
 	return 0;
 }
 
+/* Where a connection led; nothing, for anything else. */
+static void bind_host(sqlite3_stmt *insert, const struct record *record)
+{
+	if (!record->protocol) {
+		for (int i = 0; i < 4; i++)
+			sqlite3_bind_null(insert, HOST_COLUMN + i);
+		return;
+	}
+	sqlite3_bind_text(insert, HOST_COLUMN, record->host.bytes,
+			  (int)record->host.length, SQLITE_STATIC);
+	sqlite3_bind_text(insert, HOST_COLUMN + 1, "address", -1,
+			  SQLITE_STATIC);
+	sqlite3_bind_int64(insert, HOST_COLUMN + 2, record->port);
+	sqlite3_bind_text(insert, HOST_COLUMN + 3,
+			  policy_protocol_word(record->protocol), -1,
+			  SQLITE_STATIC);
+}
+
 int database_add(struct database *database, const struct record *record)
 {
 	/* In the order of enum record_text. */
@@ -487,6 +455,7 @@ int database_add(struct database *database, const struct record *record)
 		return r;
 	for (int i = 0; i < (int)(sizeof(numbers) / sizeof(numbers[0])); i++)
 		sqlite3_bind_int64(insert, i + 1, numbers[i]);
+	bind_host(insert, record);
 	return step_once(database, insert);
 }
 

@@ -18,8 +18,6 @@
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/wire/record.h"
 
-#define DATABASE_SCHEMA_VERSION 1
-
 struct database;
 
 /* Expected outcomes. */

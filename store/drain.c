@@ -31,7 +31,7 @@ struct drain {
 	bool expiring;
 };
 
-int drain_new(const char *path, struct channel *const channels[2],
+int drain_new(const char *path, struct channel *const channels[DRAIN_CHANNELS],
 	      const struct drain_limits *limits, struct drain **ret)
 {
 	struct drain *drain = calloc(1, sizeof(*drain));
@@ -246,7 +246,7 @@ static int write_all(struct drain *drain, int *ret_count)
 		r = open_database(drain);
 	if (!r)
 		r = recovered(drain);
-	for (int i = 0; !r && i < 2; i++) {
+	for (int i = 0; !r && i < DRAIN_CHANNELS; i++) {
 		int count = 0;
 
 		r = take_batch(drain, drain->channels[i], &count);
@@ -275,7 +275,7 @@ static bool may_sleep(struct drain *drain)
 {
 	if (++drain->idle_turns < IDLE_TURNS)
 		return false;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < DRAIN_CHANNELS; i++)
 		if (!channel_sleep(drain->channels[i],
 				   channel_released(drain->channels[i])))
 			return false;
@@ -286,7 +286,7 @@ int drain_turn(struct drain *drain, int *ret_wait_ms)
 {
 	int count = 0, r;
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < DRAIN_CHANNELS; i++)
 		channel_beat(drain->channels[i]);
 	r = write_all(drain, &count);
 	if (r) {

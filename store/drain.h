@@ -16,6 +16,9 @@
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/base/channel.h"
 
+/* gatekeeper's, the file gate's, the net gate's */
+#define DRAIN_CHANNELS 3
+
 struct drain;
 
 struct drain_limits {
@@ -23,8 +26,9 @@ struct drain_limits {
 	uint64_t max_bytes;
 };
 
-/* path is borrowed for the drain's life; the channels (two) as well. */
-MUST_CHECK int drain_new(const char *path, struct channel *const channels[2],
+/* path is borrowed for the drain's life; the channels as well. */
+MUST_CHECK int drain_new(const char *path,
+			 struct channel *const channels[DRAIN_CHANNELS],
 			 const struct drain_limits *limits, struct drain **ret);
 struct drain *drain_free(struct drain *drain);
 DEFINE_CLEANUP(struct drain *, drain_free)

@@ -136,6 +136,7 @@ static int run(char **arguments)
 {
 	CLEANUP(channel_free) struct channel *gatekeeper = NULL;
 	CLEANUP(channel_free) struct channel *gate = NULL;
+	CLEANUP(channel_free) struct channel *net = NULL;
 	CLEANUP(drain_free) struct drain *drain = NULL;
 	const struct message ready = {.type = MESSAGE_READY};
 	const struct drain_limits limits = {
@@ -143,7 +144,7 @@ static int run(char **arguments)
 			   CLOCK_NS_PER_S,
 		.max_bytes = strtoull(arguments[3], NULL, 10) << 20,
 	};
-	struct channel *channels[2];
+	struct channel *channels[DRAIN_CHANNELS];
 	int r;
 
 	umask(0027); /* the log: for _leash and its group's readers alone */
@@ -151,10 +152,13 @@ static int run(char **arguments)
 	r = channel_map(HELPER_FD_STORE_GATEKEEPER, &gatekeeper);
 	if (!r)
 		r = channel_map(HELPER_FD_STORE_GATE, &gate);
+	if (!r)
+		r = channel_map(HELPER_FD_STORE_NET, &net);
 	if (r)
 		return r;
 	channels[0] = gatekeeper;
 	channels[1] = gate;
+	channels[2] = net;
 	r = drain_new(arguments[1], channels, &limits, &drain);
 	if (!r)
 		r = confine();

@@ -50,7 +50,8 @@ static void print_usage(FILE *out)
 	      "Without a filter: the last 20 verdicts.  Filters combine:\n"
 	      "  --denied            what was refused, or would have been\n"
 	      "  --account NAME      of this account\n"
-	      "  --kind KIND         open, list, exec or daemon\n"
+	      "  --kind KIND         open, list, exec, connect, accept or\n"
+	      "                      daemon\n"
 	      "  --path GLOB         whose target matches, '/srv/*'\n"
 	      "  --program GLOB      done by this program\n"
 	      "  --rule GLOB         decided by this rule\n"
@@ -62,7 +63,8 @@ static void print_usage(FILE *out)
 	      "  --limit N           the last N; 0: all\n"
 	      "  --format FORMAT     table, json (one object a line) or csv\n"
 	      "  --sql QUERY         on the views verdicts, denials, files,\n"
-	      "                      programs; read-only, at most 30 seconds\n"
+	      "                      programs, hosts; read-only, at most 30\n"
+	      "                      seconds\n"
 	      "  --database FILE     default " DATABASE_DEFAULT "\n"
 	      "  --version, --help\n",
 	      out);
@@ -142,6 +144,17 @@ static int take_option(int option, struct options *options)
 }
 
 /* Returns -1 to go on, else the exit code. */
+static bool is_kind(const char *word)
+{
+	static const char *const kinds[] = {"open",    "list",	 "exec",
+					    "connect", "accept", "daemon"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(word, kinds[i]))
+			return true;
+	return false;
+}
+
 static int parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
@@ -174,11 +187,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 		complain("does not take", argv[optind]);
 		return EXIT_ERROR;
 	}
-	if (options->filter.kind && strcmp(options->filter.kind, "open") &&
-	    strcmp(options->filter.kind, "list") &&
-	    strcmp(options->filter.kind, "exec") &&
-	    strcmp(options->filter.kind, "daemon")) {
-		complain("--kind is open, list, exec or daemon, not",
+	if (options->filter.kind && !is_kind(options->filter.kind)) {
+		complain("--kind is open, list, exec, connect, accept or "
+			 "daemon, not",
 			 options->filter.kind);
 		return EXIT_ERROR;
 	}

@@ -7,9 +7,36 @@ struct encoded {
 	uint64_t generation;
 	uint32_t kind, access, verdict, reason;
 	uint32_t uid, pid, parent_pid;
+	uint32_t protocol, port;
 	uint16_t lengths[RECORD_TEXT_COUNT];
-	uint16_t zero[2];
+	uint16_t host_length;
+	uint32_t zero;
 };
+
+/* Append a text, cut where it is too long; yields its length. */
+static uint16_t put_text(const struct record_bytes *text, char *buffer,
+			 size_t *used)
+{
+	size_t length = text->length;
+
+	if (length > RECORD_TEXT_MAX)
+		length = RECORD_TEXT_MAX;
+	if (length)
+		memcpy(buffer + *used, text->bytes, length);
+	*used += length;
+	return (uint16_t)length;
+}
+
+/* Take a text of that length from what is left.  False: it is not there. */
+static bool take_text(const char **at, const char *end, uint16_t length,
+		      struct record_bytes *ret)
+{
+	if (length > RECORD_TEXT_MAX || length > (size_t)(end - *at))
+		return false;
+	*ret = (struct record_bytes){*at, length};
+	*at += length;
+	return true;
+}
 
 size_t record_encode(const struct record *record,
 		     char buffer[static RECORD_SIZE_MAX * 2])
@@ -24,19 +51,14 @@ size_t record_encode(const struct record *record,
 		.uid = record->uid,
 		.pid = record->pid,
 		.parent_pid = record->parent_pid,
+		.protocol = record->protocol,
+		.port = record->port,
 	};
 	size_t used = sizeof(head);
 
-	for (int i = 0; i < RECORD_TEXT_COUNT; i++) {
-		size_t length = record->texts[i].length;
-
-		if (length > RECORD_TEXT_MAX)
-			length = RECORD_TEXT_MAX;
-		if (length)
-			memcpy(buffer + used, record->texts[i].bytes, length);
-		head.lengths[i] = (uint16_t)length;
-		used += length;
-	}
+	for (int i = 0; i < RECORD_TEXT_COUNT; i++)
+		head.lengths[i] = put_text(&record->texts[i], buffer, &used);
+	head.host_length = put_text(&record->host, buffer, &used);
 	memcpy(buffer, &head, sizeof(head));
 	return used;
 }
@@ -61,17 +83,15 @@ int record_decode(const void *bytes, size_t length, struct record *ret)
 		.uid = head.uid,
 		.pid = head.pid,
 		.parent_pid = head.parent_pid,
+		.protocol = head.protocol,
+		.port = head.port,
 	};
-	if (head.kind < POLICY_KIND_OPEN || head.kind > POLICY_KIND_DAEMON)
+	if (head.kind < POLICY_KIND_OPEN || head.kind > POLICY_KIND_ACCEPT)
 		return RECORD_MALFORMED;
-	for (int i = 0; i < RECORD_TEXT_COUNT; i++) {
-		if (head.lengths[i] > RECORD_TEXT_MAX ||
-		    head.lengths[i] > (size_t)(end - at))
+	for (int i = 0; i < RECORD_TEXT_COUNT; i++)
+		if (!take_text(&at, end, head.lengths[i], &record.texts[i]))
 			return RECORD_MALFORMED;
-		record.texts[i] = (struct record_bytes){at, head.lengths[i]};
-		at += head.lengths[i];
-	}
-	if (at != end)
+	if (!take_text(&at, end, head.host_length, &record.host) || at != end)
 		return RECORD_MALFORMED;
 	*ret = record;
 	return 0;

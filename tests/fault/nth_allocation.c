@@ -93,16 +93,18 @@ static int try_store(void)
 	const struct drain_limits limits = {INT64_MAX / 2, UINT64_MAX / 2};
 	CLEANUP(channel_free) struct channel *one = NULL;
 	CLEANUP(channel_free) struct channel *two = NULL;
+	CLEANUP(channel_free) struct channel *three = NULL;
 	CLEANUP(drain_free) struct drain *drain = NULL;
 	CLEANUP(fd_close) int fd = -1;
-	struct channel *channels[2];
+	struct channel *channels[DRAIN_CHANNELS];
 	int wait_ms;
 
 	if (channel_create(4096, &fd) || channel_map(fd, &one) ||
-	    channel_map(fd, &two))
+	    channel_map(fd, &two) || channel_map(fd, &three))
 		return 1;
 	channels[0] = one;
 	channels[1] = two;
+	channels[2] = three;
 	if (drain_new(database, channels, &limits, &drain) ||
 	    drain_turn(drain, &wait_ms))
 		return 1;

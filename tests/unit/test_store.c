@@ -76,9 +76,10 @@ static void put(struct channel *channel, const char *target, uint32_t verdict)
 			 0);
 }
 
-static void make_channels(struct channel *channels[2], int fds[2])
+static void make_channels(struct channel *channels[DRAIN_CHANNELS],
+			  int fds[DRAIN_CHANNELS])
 {
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < DRAIN_CHANNELS; i++) {
 		assert_int_equal(channel_create(1 << 20, &fds[i]), 0);
 		assert_int_equal(channel_map(fds[i], &channels[i]), 0);
 	}
@@ -91,9 +92,9 @@ static const struct drain_limits limits = {
 
 static void test_once_and_only_once(void **state)
 {
-	struct channel *channels[2], *again[2];
+	struct channel *channels[DRAIN_CHANNELS], *again[DRAIN_CHANNELS];
 	struct drain *drain;
-	int fds[2], wait_ms;
+	int fds[DRAIN_CHANNELS], wait_ms;
 
 	(void)state;
 	make_channels(channels, fds);
@@ -112,14 +113,14 @@ static void test_once_and_only_once(void **state)
 
 	/* A store killed between commit and release: no row comes twice. */
 	channel_release(channels[1], 0);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < DRAIN_CHANNELS; i++)
 		assert_int_equal(channel_map(fds[i], &again[i]), 0);
 	put(channels[1], "/c", POLICY_ALLOW);
 	assert_int_equal(drain_new(path, again, &limits, &drain), 0);
 	assert_int_equal(drain_turn(drain, &wait_ms), 0);
 	drain_free(drain);
 	assert_int_equal(number("SELECT count(*) FROM verdicts"), 101);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < DRAIN_CHANNELS; i++) {
 		channel_free(channels[i]);
 		channel_free(again[i]);
 		fd_close(fds[i]);
@@ -128,9 +129,9 @@ static void test_once_and_only_once(void **state)
 
 static void test_losses_and_nonsense(void **state)
 {
-	struct channel *channels[2];
+	struct channel *channels[DRAIN_CHANNELS];
 	struct drain *drain;
-	int fds[2], wait_ms, lost = 0;
+	int fds[DRAIN_CHANNELS], wait_ms, lost = 0;
 	static char large[4096];
 
 	(void)state;
@@ -149,7 +150,7 @@ static void test_losses_and_nonsense(void **state)
 	assert_int_equal(number("SELECT count(*) FROM verdicts WHERE note LIKE"
 				" 'a record could not be read%'"),
 			 lost + 1);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < DRAIN_CHANNELS; i++) {
 		channel_free(channels[i]);
 		fd_close(fds[i]);
 	}
@@ -157,10 +158,10 @@ static void test_losses_and_nonsense(void **state)
 
 static void test_locked(void **state)
 {
-	struct channel *channels[2];
+	struct channel *channels[DRAIN_CHANNELS];
 	struct drain *drain;
 	sqlite3 *other;
-	int fds[2], wait_ms;
+	int fds[DRAIN_CHANNELS], wait_ms;
 
 	(void)state;
 	make_channels(channels, fds);
@@ -184,7 +185,7 @@ static void test_locked(void **state)
 	assert_int_equal(number("SELECT count(*) FROM verdicts WHERE"
 				" note LIKE 'the log could not be written%'"),
 			 1);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < DRAIN_CHANNELS; i++) {
 		channel_free(channels[i]);
 		fd_close(fds[i]);
 	}
