@@ -18,10 +18,12 @@ enum message_type {
 	MESSAGE_POLICY = 1, /* judge by this image from now on; with fd */
 	MESSAGE_GO,	    /* begin to answer */
 	MESSAGE_STOP,	    /* finish what is under way and exit */
+	MESSAGE_PING,	    /* answer with MESSAGE_PONG and this value */
 	/* helper to gatekeeper */
 	MESSAGE_READY,	/* started, and confined */
 	MESSAGE_LOADED, /* value: the generation now in force */
 	MESSAGE_FAILED, /* value: the errno that kept it from loading */
+	MESSAGE_PONG,
 };
 
 struct message {

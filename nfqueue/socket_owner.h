@@ -1,0 +1,72 @@
+#pragma once
+
+/*
+ * socket_owner - who stands behind a socket: its uid, and the processes
+ *
+ * The kernel finds the socket by addresses and ports (sock_diag) and tells its
+ * owner and inode; the processes are those of the owner's account that hold
+ * that inode among their descriptors.  That search costs what the account's
+ * processes cost to look through, so it is made after the answer, except where
+ * a rule names a program.
+ *
+ * Nobody else's descriptors are ever looked at, and no search is longer than
+ * its bounds: beyond them, a process counts as not found.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "gatekeeper/base/cleanup.h"
+#include "gatekeeper/policy/image.h"
+#include "nfqueue/packet.h"
+
+struct socket_owner;
+
+struct socket_found {
+	uint32_t uid;
+	uint64_t inode; /* 0: nobody holds it any more */
+};
+
+struct socket_process {
+	pid_t pid; /* 0: not found */
+	uint32_t parent_pid;
+	bool several;	    /* found in processes that run different programs */
+	char program[4096]; /* "": could not be had */
+};
+
+/* Expected outcome. */
+enum {
+	SOCKET_OWNER_NONE = 1, /* there is no such socket */
+};
+
+/* Opens what it needs; afterwards only system calls on that. */
+MUST_CHECK int socket_owner_new(struct socket_owner **ret);
+struct socket_owner *socket_owner_free(struct socket_owner *owner);
+DEFINE_CLEANUP(struct socket_owner *, socket_owner_free)
+
+/* The socket that sent packet. */
+MUST_CHECK int socket_owner_find(struct socket_owner *owner,
+				 const struct packet *packet,
+				 struct socket_found *ret);
+
+/*
+ * The process of account that holds the socket.  With all, every process is
+ * looked at, and several is true where they do not run one program; without,
+ * the first that is found does.
+ */
+void socket_owner_process(struct socket_owner *owner,
+			  const struct policy *policy, uint32_t account,
+			  uint64_t inode, bool all, struct socket_process *ret);
+
+/* Says whether a socket of account with this flow must be cut. */
+typedef bool (*socket_owner_cut_fn)(void *context, uint32_t uid,
+				    const struct packet *packet);
+
+/*
+ * Ask about every connected TCP and UDP socket that was not accepted from a
+ * listener, and destroy those that must be cut.  The number destroyed, or a
+ * negative errno.
+ */
+MUST_CHECK int socket_owner_cut(struct socket_owner *owner,
+				socket_owner_cut_fn must, void *context);
