@@ -127,6 +127,7 @@ static int keep_privileges(void)
 		CAP_SETGID,    CAP_SETPCAP,	 CAP_KILL,
 		CAP_CHOWN,     CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
 		CAP_FOWNER,    CAP_SYS_CHROOT,	 CAP_SYS_NICE,
+		CAP_NET_ADMIN, CAP_NET_RAW,
 	};
 
 	return sandbox_keep(needed, sizeof(needed) / sizeof(needed[0]));

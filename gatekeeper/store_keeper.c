@@ -73,6 +73,7 @@ static void start(struct store_keeper *keeper, const struct policy *policy)
 		keeper->setup.wake,
 		keeper->setup.channel_fds[0],
 		keeper->setup.channel_fds[1],
+		keeper->setup.channel_fds[2],
 	};
 	const struct helper_spec spec = {
 		.program = program,
@@ -121,9 +122,10 @@ void store_keeper_dispatch(struct store_keeper *keeper)
 static void check_pulse(struct store_keeper *keeper)
 {
 	uint64_t beats = channel_beats(keeper->setup.channels[0]);
-	bool work = channel_used(keeper->setup.channels[0]) ||
-		    channel_used(keeper->setup.channels[1]);
+	bool work = false;
 
+	for (int i = 0; i < STORE_KEEPER_CHANNELS; i++)
+		work = work || channel_used(keeper->setup.channels[i]);
 	if (!work || beats != keeper->beats)
 		keeper->still_ticks = 0;
 	keeper->beats = beats;

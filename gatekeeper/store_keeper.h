@@ -13,13 +13,16 @@
 #include "gatekeeper/life.h"
 #include "gatekeeper/policy/image.h"
 
+/* gatekeeper's, the file gate's, the net gate's */
+#define STORE_KEEPER_CHANNELS 3
+
 struct store_keeper;
 
 struct store_keeper_setup {
 	const char *helpers_dir; /* borrowed, like all of it */
 	int wake;
-	int channel_fds[2]; /* gatekeeper's, the gate's */
-	struct channel *channels[2];
+	int channel_fds[STORE_KEEPER_CHANNELS];
+	struct channel *channels[STORE_KEEPER_CHANNELS];
 	struct life *life;
 };
 

@@ -3,17 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/fanotify.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "gatekeeper/base/channel.h"
@@ -21,17 +17,21 @@
 #include "gatekeeper/base/escape.h"
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
+#include "gatekeeper/ends.h"
 #include "gatekeeper/gates.h"
 #include "gatekeeper/life.h"
 #include "gatekeeper/loader.h"
 #include "gatekeeper/marks.h"
+#include "gatekeeper/net_keeper.h"
 #include "gatekeeper/notify.h"
 #include "gatekeeper/store_keeper.h"
 
-#define TICK_MS		   100
 #define START_TIMEOUT_NS   (20 * CLOCK_NS_PER_S)
 #define OWN_CHANNEL_BYTES  ((size_t)1 << 20)
 #define GATE_CHANNEL_BYTES ((size_t)16 << 20)
+#define NET_CHANNEL_BYTES  ((size_t)4 << 20)
+
+#define HELPERS		   (GATES_COUNT + 2)
 
 enum tag {
 	TAG_SIGNAL,
@@ -40,6 +40,7 @@ enum tag {
 	TAG_MOUNTS,
 	TAG_LOADER,
 	TAG_STORE,
+	TAG_NET,
 };
 
 struct supervisor {
@@ -48,13 +49,14 @@ struct supervisor {
 	struct life life;
 	int epoll, signals, tick, wake, group; /* owned */
 
-	int own_channel_fd, gate_channel_fd; /* owned */
-	struct channel *own_channel, *gate_channel;
+	int own_channel_fd, gate_channel_fd, net_channel_fd; /* owned */
+	struct channel *own_channel, *gate_channel, *net_channel;
 
 	struct marks *marks;
 	struct gates *gates;
 
 	struct store_keeper *store;
+	struct net_keeper *net;
 
 	struct policy *policy;
 	int policy_fd;	    /* owned */
@@ -62,7 +64,7 @@ struct supervisor {
 	struct loader loader;
 	bool reload_again;
 
-	pid_t noted[GATES_COUNT + 1]; /* as in run_dir */
+	pid_t noted[HELPERS]; /* as in run_dir */
 	bool stopping;
 };
 
@@ -89,43 +91,6 @@ static void report_mount(void *context, const char *mount_point,
 		life_note(&supervisor->life, "covered: %s (%s)", shown, type);
 }
 
-static int make_signals(int *ret)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	signal(SIGPIPE, SIG_IGN);
-	*ret = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return *ret < 0 ? -errno : 0;
-}
-
-static int make_tick(int *ret)
-{
-	const struct itimerspec every = {
-		.it_interval.tv_nsec = TICK_MS * CLOCK_NS_PER_MS,
-		.it_value.tv_nsec = TICK_MS * CLOCK_NS_PER_MS,
-	};
-
-	*ret = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (*ret < 0 || timerfd_settime(*ret, 0, &every, NULL) < 0)
-		return -errno;
-	return 0;
-}
-
-static int make_group(int *ret)
-{
-	*ret = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK |
-				     FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |
-				     FAN_REPORT_TID,
-			     O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME);
-	return *ret < 0 ? -errno : 0;
-}
-
 static int make_channels(struct supervisor *supervisor)
 {
 	int r = channel_create(OWN_CHANNEL_BYTES, &supervisor->own_channel_fd);
@@ -139,6 +104,12 @@ static int make_channels(struct supervisor *supervisor)
 	if (!r)
 		r = channel_map(supervisor->gate_channel_fd,
 				&supervisor->gate_channel);
+	if (!r)
+		r = channel_create(NET_CHANNEL_BYTES,
+				   &supervisor->net_channel_fd);
+	if (!r)
+		r = channel_map(supervisor->net_channel_fd,
+				&supervisor->net_channel);
 	if (r)
 		return r;
 	supervisor->life.channel = supervisor->own_channel;
@@ -156,9 +127,9 @@ static int make_ends(struct supervisor *supervisor)
 	supervisor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (supervisor->wake < 0)
 		return -errno;
-	r = make_signals(&supervisor->signals);
+	r = ends_signals(&supervisor->signals);
 	if (!r)
-		r = make_tick(&supervisor->tick);
+		r = ends_tick(&supervisor->tick);
 	if (!r)
 		r = make_channels(supervisor);
 	if (!r)
@@ -182,6 +153,7 @@ int supervisor_new(const struct supervisor_options *options,
 	supervisor->epoll = supervisor->signals = supervisor->tick = -1;
 	supervisor->wake = supervisor->group = supervisor->policy_fd = -1;
 	supervisor->own_channel_fd = supervisor->gate_channel_fd = -1;
+	supervisor->net_channel_fd = -1;
 	supervisor->loader = LOADER_EMPTY;
 	r = make_ends(supervisor);
 	if (r)
@@ -195,13 +167,16 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	if (!supervisor)
 		return NULL;
 	gates_free(supervisor->gates);
+	net_keeper_free(supervisor->net);
 	store_keeper_free(supervisor->store);
 	marks_free(supervisor->marks);
 	policy_free(supervisor->policy);
 	channel_free(supervisor->own_channel);
 	channel_free(supervisor->gate_channel);
+	channel_free(supervisor->net_channel);
 	fd_close(supervisor->own_channel_fd);
 	fd_close(supervisor->gate_channel_fd);
+	fd_close(supervisor->net_channel_fd);
 	fd_close(supervisor->policy_fd);
 	fd_close(supervisor->loader.end);
 	fd_close(supervisor->group);
@@ -213,33 +188,18 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	return NULL;
 }
 
-/* The store's folder: its own, and nobody else's business. */
-static int make_database_dir(const struct policy *policy)
-{
-	const struct policy_header *header = policy_header(policy);
-	char path[4096], *folder;
-
-	snprintf(path, sizeof(path), "%s",
-		 policy_text(policy, header->database));
-	folder = dirname(path);
-	if (mkdir(folder, 0750) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	if (chown(folder, header->user_uid, header->user_gid) < 0)
-		return -errno;
-	return 0;
-}
-
 /* The successor of this process must know whom to end. */
 static void note_helpers(struct supervisor *supervisor)
 {
-	pid_t pids[GATES_COUNT + 1];
+	pid_t pids[HELPERS];
 
 	gates_pids(supervisor->gates, pids);
 	pids[GATES_COUNT] = store_keeper_pid(supervisor->store);
+	pids[GATES_COUNT + 1] = net_keeper_pid(supervisor->net);
 	if (!memcmp(pids, supervisor->noted, sizeof(pids)))
 		return;
 	memcpy(supervisor->noted, pids, sizeof(pids));
-	if (run_dir_note_helpers(supervisor->run_dir, pids, GATES_COUNT + 1))
+	if (run_dir_note_helpers(supervisor->run_dir, pids, HELPERS))
 		log_warning("cannot write down the helpers in the run "
 			    "folder");
 }
@@ -278,6 +238,8 @@ static int use_policy(struct supervisor *supervisor, int fd)
 		compare_settings(supervisor, policy);
 	if (supervisor->gates)
 		gates_set_policy(supervisor->gates, policy, image);
+	if (supervisor->net)
+		net_keeper_set_policy(supervisor->net, policy, image);
 	policy_free(supervisor->policy);
 	fd_close(supervisor->policy_fd);
 	supervisor->policy = STEAL(policy);
@@ -350,13 +312,14 @@ static void finish_reload(struct supervisor *supervisor)
 	}
 }
 
-/* Once the answering gate has it, the generation is live. */
+/* Once both gates and the firewall rules have it, the generation is live. */
 static void announce(struct supervisor *supervisor)
 {
 	const struct policy_header *header = policy_header(supervisor->policy);
 
 	if (supervisor->announced == header->generation ||
-	    gates_generation(supervisor->gates) != header->generation)
+	    gates_generation(supervisor->gates) != header->generation ||
+	    net_keeper_generation(supervisor->net) != header->generation)
 		return;
 	supervisor->announced = header->generation;
 	supervisor->life.generation = header->generation;
@@ -397,6 +360,7 @@ static void take_tick(struct supervisor *supervisor)
 		return;
 	gates_tick(supervisor->gates, now_ns);
 	store_keeper_tick(supervisor->store, supervisor->policy, now_ns);
+	net_keeper_tick(supervisor->net, now_ns);
 	note_helpers(supervisor);
 	loader_check(&supervisor->loader, now_ns);
 }
@@ -428,6 +392,9 @@ static int take_turn(struct supervisor *supervisor)
 		case TAG_STORE:
 			store_keeper_dispatch(supervisor->store);
 			break;
+		case TAG_NET:
+			net_keeper_dispatch(supervisor->net);
+			break;
 		}
 	}
 	announce(supervisor);
@@ -456,8 +423,10 @@ static int make_store(struct supervisor *supervisor)
 		.helpers_dir = supervisor->options.helpers_dir,
 		.wake = supervisor->wake,
 		.channel_fds = {supervisor->own_channel_fd,
-				supervisor->gate_channel_fd},
-		.channels = {supervisor->own_channel, supervisor->gate_channel},
+				supervisor->gate_channel_fd,
+				supervisor->net_channel_fd},
+		.channels = {supervisor->own_channel, supervisor->gate_channel,
+			     supervisor->net_channel},
 		.life = &supervisor->life,
 	};
 	int r = store_keeper_new(&setup, &supervisor->store);
@@ -493,6 +462,42 @@ static int make_gates(struct supervisor *supervisor)
 		     EPOLLIN);
 }
 
+static int make_net(struct supervisor *supervisor)
+{
+	const struct net_keeper_setup setup = {
+		.helpers_dir = supervisor->options.helpers_dir,
+		.wake = supervisor->wake,
+		.channel_fd = supervisor->net_channel_fd,
+		.life = &supervisor->life,
+	};
+	int r = net_keeper_new(&setup, &supervisor->net);
+
+	if (r)
+		return r;
+	net_keeper_set_policy(supervisor->net, supervisor->policy,
+			      supervisor->policy_fd);
+	return watch(supervisor, net_keeper_fd(supervisor->net), TAG_NET,
+		     EPOLLIN);
+}
+
+static int wait_for_net(struct supervisor *supervisor)
+{
+	int64_t deadline_ns = clock_monotonic_ns() + START_TIMEOUT_NS;
+	int r = 0;
+
+	while (!r && !net_keeper_generation(supervisor->net)) {
+		if (supervisor->stopping)
+			return -EINTR;
+		if (clock_monotonic_ns() > deadline_ns) {
+			log_error("no network rules: %s",
+				  net_keeper_problem(supervisor->net));
+			return -ETIMEDOUT;
+		}
+		r = take_turn(supervisor);
+	}
+	return r;
+}
+
 static int wait_for_gates(struct supervisor *supervisor)
 {
 	int64_t deadline_ns = clock_monotonic_ns() + START_TIMEOUT_NS;
@@ -515,9 +520,9 @@ int supervisor_start(struct supervisor *supervisor)
 	int r = load_first(supervisor);
 
 	if (!r)
-		r = make_database_dir(supervisor->policy);
+		r = ends_database_dir(supervisor->policy);
 	if (!r)
-		r = make_group(&supervisor->group);
+		r = ends_group(&supervisor->group);
 	if (!r)
 		r = marks_new(supervisor->group, report_mount, supervisor,
 			      &supervisor->marks);
@@ -528,7 +533,9 @@ int supervisor_start(struct supervisor *supervisor)
 		return r;
 	life_note(&supervisor->life, "starting, %s",
 		  supervisor->options.source.path);
-	r = make_gates(supervisor);
+	r = make_net(supervisor);
+	if (!r)
+		r = make_gates(supervisor);
 	if (!r)
 		r = wait_for_gates(supervisor);
 	/* A gate answers: from here on, marks may be live. */
@@ -546,7 +553,8 @@ int supervisor_start(struct supervisor *supervisor)
 			  "its helpers were still at work and are ended",
 			  strays);
 	note_helpers(supervisor);
-	return 0;
+	/* Only now can a predecessor's net gate have let go of the queues. */
+	return wait_for_net(supervisor);
 }
 
 static int stop(struct supervisor *supervisor)
@@ -556,6 +564,7 @@ static int stop(struct supervisor *supervisor)
 	notify_send("STOPPING=1");
 	r = marks_clear(supervisor->marks);
 	gates_stop(supervisor->gates);
+	net_keeper_stop(supervisor->net);
 	life_note(&supervisor->life, "stopped; no account is leashed now");
 	store_keeper_stop(supervisor->store, supervisor->policy);
 	return r;

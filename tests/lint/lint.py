@@ -97,7 +97,7 @@ for path in SOURCES:
                              r"[a-z][\w ]*[ \*]+\*?([a-z]\w+)\(", text, re.M):
         name = match.group(1)
         if noun in ("compile", "cleanup", "vocabulary", "image", "build",
-                    "decide", "texts", "query_filter", "query_output"):
+                    "decide", "decide_flow", "texts", "query_filter", "query_output"):
             continue  # several nouns by design; their headers say which
         if not name.startswith(noun.rstrip("s")) and \
                 not name.startswith(noun):

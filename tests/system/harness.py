@@ -86,8 +86,13 @@ class Gatekeeper:
     def active(self):
         """The pid of the gate that answers, as last said."""
         lines = [line for line in self.words().splitlines()
-                 if " answers, " in line]
+                 if "file gate" in line and " answers, " in line]
         return int(lines[-1].split("file gate ")[1].split()[0])
+
+    def file_gates(self):
+        """How many have answered, one after the other."""
+        return sum("file gate" in line and " answers, " in line
+                   for line in self.words().splitlines())
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
