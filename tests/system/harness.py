@@ -56,7 +56,7 @@ class Gatekeeper:
             os.environ.get("LEASH_PREFIX", "").split() +
             (command or ["gatekeeper", "--foreground", "--config", CONFIG]),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        self.wait_for("covered: / ")
+        self.wait_for("generation 1 live")
         self.generation = 1
 
     def words(self):

@@ -1,0 +1,435 @@
+"""The net gate: real programs, sockets and packets between two hosts."""
+
+import ctypes
+import shutil
+
+from net_bed import *
+
+ALLOWED, DENIED = 1000, 1001
+tap = Tap()
+
+
+def network(inside, others=""):
+    return config(
+        files='default = "allow";', programs='mode = "ban"; list = [ ];',
+        profiles="", extra=f"network = {{ {inside} }};", more=others)
+
+
+RULES = f"""
+allow = ( {{ net = "{PEER}"; ports = [ {ALLOWED}, {SINK_PORT} ];
+             name = "peer"; }},
+          {{ net = "{PEER6}"; ports = [ {ALLOWED} ]; }},
+          {{ net = "{PEER}"; protocol = "icmp"; }},
+          {{ net = "{PEER6}"; protocol = "icmp"; }},
+          {{ net = "127.0.0.1"; ports = [ 2222 ]; }},
+          {{ net = "{PEER}"; ports = [ 1002 ];
+             program = "{os.path.realpath('/usr/bin/curl')}"; }} );
+deny = ( {{ net = "{OTHER}"; reason = "not that one"; }} );
+"""
+
+wire()
+# Somebody else's rules, to be found as they are at the end.
+sh("iptables -A OUTPUT -p tcp --dport 9 -j ACCEPT; "
+   "iptables -t mangle -A OUTPUT -p tcp --dport 9 -j ACCEPT")
+theirs = sh("iptables-save -t mangle | grep -v '^#' | sed 's/\\[.*\\]//'; "
+            "iptables-save -t filter | grep -v '^#' | sed 's/\\[.*\\]//'")
+peer = Peer([ALLOWED, DENIED, 1002, SINK_PORT])
+gatekeeper = Gatekeeper(network(RULES))
+refused = ("ECONNREFUSED", "EHOSTUNREACH", "EACCES", "ENETUNREACH")
+
+# Pairs, both families.  What is refused is so at once, and nothing leaves.
+for name, call, host, protocol in (
+        ("TCP", tcp, PEER, 6), ("UDP", udp, PEER, 17),
+        ("TCP over IPv6", tcp, PEER6, 6), ("UDP over IPv6", udp, PEER6, 17)):
+    answer, ms = as_user(PUPPY, call, host, ALLOWED)
+    tap.equal(f"{name}: allowed", answer, "woof")
+    answer, ms = as_user(PUPPY, call, host, DENIED)
+    tap.check(f"{name}: refused at once", answer in refused and ms < 50,
+              f"{answer} after {ms} ms")
+    tap.equal(f"{name}: no packet left", seen(protocol, host, DENIED), 0)
+    tap.check(f"{name}: what was allowed arrived",
+              seen(protocol, host, ALLOWED, 0) > 0)
+    for user in (ROOT, KITTEN):
+        before = visits()
+        tap.equal(f"{name}: uid {user} is not judged",
+                  as_user(user, call, host, DENIED)[0], "woof")
+        tap.equal(f"{name}: uid {user} is not queued", visits() - before, 0)
+tap.equal("a subordinate uid is the account",
+          as_user(SUBORDINATE, tcp, PEER, DENIED)[0], "ECONNREFUSED")
+tap.equal("and may what the account may",
+          as_user(SUBORDINATE, tcp, PEER, ALLOWED)[0], "woof")
+
+mapped = f"::ffff:{PEER}"
+tap.equal("IPv4-mapped: allowed", as_user(PUPPY, tcp, mapped, ALLOWED)[0],
+          "woof")
+tap.equal("IPv4-mapped: refused", as_user(PUPPY, tcp, mapped, DENIED)[0],
+          "ECONNREFUSED")
+
+# Real programs.
+ping = ["ping", "-c1", "-W2"]
+for name, allowed, denied in (("ping", PEER, OTHER), ("ping6", PEER6, OTHER6)):
+    out = run_as(PUPPY, [*ping, allowed])
+    tap.check(f"{name}: answered", " 0% packet loss" in out, out)
+    out = run_as(PUPPY, [*ping, denied])
+    tap.check(f"{name}: refused", " 100% packet loss" in out, out)
+tap.equal("no ICMP packet left", seen(1, OTHER, 8), 0)
+tap.equal("no ICMPv6 packet left", seen(58, OTHER6, 128), 0)
+tap.equal("nc: allowed", run_as(
+    PUPPY, ["sh", "-c", f"echo hi | nc -N -w2 {PEER} {ALLOWED}"]), "hi")
+done = subprocess.run(["nc", "-zw2", PEER, str(DENIED)],
+                      preexec_fn=lambda: become(PUPPY), capture_output=True)
+tap.equal("nc: refused", done.returncode, 1)
+curl = ["curl", "-sS", "--http0.9", "-m2", "-o", "/dev/null", "-w",
+        "%{num_connects}"]
+out = run_as(PUPPY, [*curl, f"http://{PEER}:1002/"])
+tap.check("a rule for curl: curl", out.startswith("1"), out)
+tap.equal("a rule for curl: another program",
+          as_user(PUPPY, tcp, PEER, 1002)[0], "ECONNREFUSED")
+
+sh("mkdir -p /run/sshd /home/puppy/.ssh && "
+   "ssh-keygen -qt ed25519 -N '' -f /home/puppy/.ssh/id && "
+   "cp /home/puppy/.ssh/id.pub /home/puppy/.ssh/authorized_keys && "
+   "chown -R 64001:64001 /home/puppy/.ssh && chmod 700 /home/puppy/.ssh && "
+   "ssh-keygen -qt ed25519 -N '' -f /mnt/hostkey && "
+   "usermod -p '*' puppy")
+sshd = subprocess.Popen(
+    ["/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-h", "/mnt/hostkey",
+     "-p", "2222", "-o", "Port 2223", "-o", "UsePAM no", "-o",
+     "StrictModes no"], stderr=open("/mnt/sshd.log", "w"))
+ssh = ["ssh", "-i", "/home/puppy/.ssh/id", "-o", "StrictHostKeyChecking no",
+       "-o", "BatchMode yes", "-o", "UserKnownHostsFile /dev/null", "-o",
+       "LogLevel ERROR", "-o", "ConnectTimeout 3"]
+for _ in range(100):
+    if tcp("127.0.0.1", 2222)[0] not in refused:
+        break
+    time.sleep(0.05)
+out = run_as(PUPPY, [*ssh, "-p2222", "puppy@127.0.0.1", "echo in"])
+tap.equal("ssh to a local sshd", out, "in")
+out = run_as(PUPPY, [*ssh, "-p2223", "puppy@127.0.0.1", "echo in"])
+tap.check("loopback is network, too", "refused" in out, out)
+sshd.kill()
+
+# One visit for a flow, however much it carries.
+def megabytes():
+    with socket.create_connection((PEER, ALLOWED)) as client:
+        for _ in range(200):
+            client.sendall(bytes(65536))
+            left = 65536
+            while left:
+                left -= len(client.recv(left))
+
+
+before = visits()
+tap.equal("13 MB there and back", as_user(PUPPY, megabytes), "ok")
+tap.equal("one visit to the queue", visits() - before, 1)
+
+
+# What tries to slip by.
+def burst(host, port, count):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        for i in range(count):
+            try:
+                client.sendto(b"%d" % i, (host, port))
+            except OSError:
+                pass
+        got = 0
+        try:
+            while got < count:
+                client.recv(100)
+                got += 1
+        except OSError:
+            pass
+    return got
+
+
+def fast_open(host, port):
+    with socket.socket() as client:
+        try:
+            client.sendto(b"woof", 0x20000000, (host, port))
+            return client.recv(100).decode()
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+
+def multicast():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                          socket.inet_aton(HERE))
+        client.sendto(b"x", ("224.0.0.251", 5353))
+
+
+def link_local():
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        client.sendto(b"x", ("ff02::1", 5353, 0, socket.if_nametoindex("v0")))
+
+
+def make(*kind):
+    socket.socket(*kind).close()
+
+
+def set_mark():
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 0x02000000)
+
+
+def route_header():
+    """An IPv6 packet by way of an allowed host to a denied one."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        header = bytes([0, 2, 2, 1, 0, 0, 0, 0]) + socket.inet_pton(
+            socket.AF_INET6, OTHER6)
+        client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, header)
+        client.sendto(b"x", (PEER6, ALLOWED))
+
+
+tap.check("from source port 53", as_user(
+    PUPPY, udp, PEER, DENIED, b"woof", 53)[0] in refused)
+tap.equal("a burst of first packets, allowed",
+          as_user(PUPPY, burst, PEER, ALLOWED, 200), 200)
+tap.equal("a burst of first packets, refused",
+          as_user(PUPPY, burst, PEER, DENIED, 200), 0)
+tap.equal("of which none left", seen(17, PEER, DENIED),
+          sum(1 for user in (ROOT, KITTEN)))
+before = seen(17, OTHER, "fragment")
+big = "x" * 1000
+tap.equal("a datagram in fragments, allowed",
+          as_user(PUPPY, udp, PEER, ALLOWED, b"x" * 4000)[0], big)
+tap.check("a datagram in fragments, refused",
+          as_user(PUPPY, udp, OTHER, ALLOWED, b"x" * 4000)[0] in refused)
+tap.equal("of which no fragment left", seen(17, OTHER, "fragment") - before, 0)
+tap.equal("data in a SYN, allowed", as_user(PUPPY, fast_open, PEER, ALLOWED),
+          "woof")
+tap.equal("again, now with a cookie",
+          as_user(PUPPY, fast_open, PEER, ALLOWED), "woof")
+tap.equal("data in a SYN, refused", as_user(PUPPY, fast_open, OTHER, ALLOWED),
+          "ECONNREFUSED")
+tap.equal("of which none left", seen(6, OTHER, ALLOWED), 0)
+as_user(PUPPY, multicast)
+as_user(PUPPY, link_local)
+tap.equal("multicast did not leave", seen(17, "224.0.0.251", 5353), 0)
+tap.equal("nor to the link", seen(17, "ff02::1", 5353), 0)
+as_user(KITTEN, multicast)
+tap.equal("but another user's did", seen(17, "224.0.0.251", 5353), 1)
+tap.equal("a raw socket", as_user(PUPPY, make, socket.AF_INET,
+                                  socket.SOCK_RAW, 6), "EPERM")
+tap.equal("a packet socket", as_user(PUPPY, make, socket.AF_PACKET,
+                                     socket.SOCK_RAW, 3), "EPERM")
+tap.equal("SO_MARK", as_user(PUPPY, set_mark), "EPERM")
+with open(SEEN) as lines:
+    before = sum(line.startswith("43 ") for line in lines)
+as_user(PUPPY, route_header)
+time.sleep(0.15)
+with open(SEEN) as lines:
+    tap.equal("an IPv6 routing header did not leave",
+              sum(line.startswith("43 ") for line in lines) - before, 0)
+
+
+def lent(owner, user):
+    """owner makes a socket, user connects it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def make_and_send():
+        with socket.socket() as made:
+            socket.send_fds(ours, [b"x"], [made.fileno()])
+
+    def take_and_connect():
+        _, fds, _, _ = socket.recv_fds(theirs, 1, 1)
+        with socket.socket(fileno=fds[0]) as client:
+            client.connect((PEER, DENIED))
+
+    as_user(owner, make_and_send)
+    return as_user(user, take_and_connect)
+
+
+tap.equal("a socket the account passes away stays its own",
+          lent(PUPPY, KITTEN), "ECONNREFUSED")
+tap.equal("a socket that another user lends is that user's",
+          lent(KITTEN, PUPPY), "ok")
+
+
+def leave_unsent():
+    client = socket.create_connection((PEER, SINK_PORT))
+    client.setblocking(False)
+    sent = 0
+    try:
+        while True:
+            sent += client.send(bytes(65536))
+    except BlockingIOError:
+        return sent
+
+
+def sunk():
+    for _ in range(500):
+        if os.path.exists(SINK) and open(SINK).read().endswith("\n"):
+            return int(open(SINK).read().split()[-1])
+        time.sleep(0.01)
+
+
+sent = as_user(PUPPY, leave_unsent)
+tap.equal("what an allowed flow has yet to send at exit is sent", sunk(), sent)
+
+# The socket of a setuid-root program is root's: `programs` must hold it.
+setuid = shutil.copy("/usr/bin/ping", "/mnt/setuid-ping")
+os.chmod(setuid, 0o4755)
+gatekeeper.reload(network(RULES).replace("list = [ ]",
+                                         f'list = [ "{setuid}" ]'))
+tap.equal("a setuid program that may not be run",
+          run_as(PUPPY, [setuid, "-c1", "-W1", OTHER]), "EPERM")
+gatekeeper.reload(network(RULES))
+capped = shutil.copy("/usr/bin/ping", "/mnt/capped-ping")
+sh("setcap cap_net_raw+ep /mnt/capped-ping", check=False)
+out = run_as(PUPPY, [capped, "-c1", "-W1", OTHER])
+tap.check("a program with a right of its own is the account's",
+          " 100% packet loss" in out, out)
+
+# The log tells.
+denial = wait_rows("kind = 'connect' AND verdict = 'deny' AND host = ? AND "
+                   "protocol = 'tcp'", OTHER)[0]
+tap.equal("a refusal is written down with rule, reason and program",
+          [denial[key] for key in ("target", "port", "note", "account",
+                                   "program")],
+          [f"tcp {OTHER}:{ALLOWED}", ALLOWED, "not that one", "puppy",
+           os.path.realpath(sys.executable)])
+row = wait_rows("kind = 'connect' AND verdict = 'deny' AND port = ? AND "
+                "protocol = 'tcp'", DENIED)[0]
+tap.equal("so is one by default", row["reason"],
+          "no rule allows it (default deny)")
+row = wait_rows("kind = 'connect' AND rule = 'peer'")[0]
+tap.equal("and what is allowed", [row["verdict"], row["host"]],
+          ["allow", PEER])
+
+
+# Who may connect to the account.
+def serve_once(port, ready):
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("", port))
+        listener.listen(1)
+        listener.settimeout(3)
+        open(ready, "w").close()
+        try:
+            connection, _ = listener.accept()
+            connection.settimeout(2)
+            with connection:
+                connection.sendall(connection.recv(100))
+        except OSError:
+            pass
+
+
+def from_peer(port):
+    done = subprocess.run(
+        ["ip", "netns", "exec", "peer", sys.executable, "-c",
+         f"import socket; s = socket.create_connection(('{HERE}', {port}), 1);"
+         "s.settimeout(1); s.sendall(b'woof'); print(s.recv(9).decode())"],
+        capture_output=True, text=True)
+    return done.stdout.strip() or "nothing"
+
+
+def inbound(port, call):
+    ready = f"/home/puppy/ready{port}"
+    if os.path.exists(ready):
+        os.unlink(ready)
+    pid = os.fork()
+    if pid == 0:
+        become(PUPPY)
+        serve_once(port, ready)
+        os._exit(0)
+    while not os.path.exists(ready):
+        time.sleep(0.01)
+    answer = call()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return answer
+
+
+def from_here(port):
+    answer = as_user(KITTEN, tcp, "127.0.0.1", port)[0]
+    return answer if answer == "woof" else "nothing"
+
+
+port = 3000
+for word, here, elsewhere in (("loopback", "woof", "nothing"),
+                              ("any", "woof", "woof"),
+                              ("deny", "nothing", "nothing")):
+    gatekeeper.reload(network(RULES + f'inbound = "{word}";'))
+    tap.equal(f"inbound {word}: from this machine",
+              inbound(port, lambda: from_here(port)), here)
+    tap.equal(f"inbound {word}: from elsewhere",
+              inbound(port + 1, lambda: from_peer(port + 1)), elsewhere)
+    port += 2
+tap.check("a refused caller is written down",
+          wait_rows("kind = 'accept' AND verdict = 'deny'"))
+
+
+# A reload judges what is open already.
+def talk_on(ready, seconds):
+    """Echo over two connections all the time; how each ends."""
+    ends = {}
+    clients = {}
+    for name, kind, port in (("stays", socket.SOCK_STREAM, ALLOWED),
+                             ("goes", socket.SOCK_STREAM, DENIED),
+                             ("udp goes", socket.SOCK_DGRAM, DENIED)):
+        clients[name] = socket.socket(socket.AF_INET, kind)
+        clients[name].settimeout(1)
+        clients[name].connect((PEER, port))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for name, client in clients.items():
+            if name in ends:
+                continue
+            try:
+                client.send(b"x")
+                client.recv(10)
+            except OSError as error:
+                ends[name] = type(error).__name__
+        open(ready, "a").write("x")
+        time.sleep(0.01)
+    return ends
+
+
+both = RULES.replace(f"{SINK_PORT} ]", f"{SINK_PORT}, {DENIED} ]")
+gatekeeper.reload(network(both))
+ready = "/home/puppy/talking"
+result, writer = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os.write(writer, json.dumps(as_user(PUPPY, talk_on, ready, 3)).encode())
+    os._exit(0)
+os.close(writer)
+while not os.path.exists(ready) or os.path.getsize(ready) < 20:
+    time.sleep(0.02)
+gatekeeper.reload(network(RULES))
+ends = json.loads(os.read(result, 4096))
+os.waitpid(pid, 0)
+tap.equal("a reload cuts what is no longer allowed, and only that",
+          sorted(ends), ["goes", "udp goes"])
+gatekeeper.reload(network(RULES))
+before = visits()
+as_user(PUPPY, tcp, PEER, ALLOWED)
+tap.equal("after reloads, a flow is one visit again", visits() - before, 1)
+
+# Somebody else's hand in the rules.
+sh("iptables -F OUTPUT")
+tap.check("without the rule that refuses, nothing leaves",
+          as_user(PUPPY, tcp, PEER, DENIED)[0] in (*refused, "timeout"))
+gatekeeper.wait_for("somebody has changed the network rules")
+gatekeeper.wait_for("the network rules are in place", times=1)
+time.sleep(0.5)
+answer, ms = as_user(PUPPY, tcp, PEER, DENIED)
+tap.check("it is put back", answer in refused and ms < 50, f"{answer} {ms}")
+sh("iptables -t mangle -I OUTPUT 1 -p tcp -j ACCEPT")
+gatekeeper.wait_for("somebody has changed the network rules", times=2)
+time.sleep(0.5)
+answer, ms = as_user(PUPPY, tcp, PEER, DENIED)
+tap.check("our jump stands first again", answer in refused, f"{answer} {ms}")
+sh("iptables -t mangle -D OUTPUT -p tcp -j ACCEPT; "
+   "iptables -A OUTPUT -p tcp --dport 9 -j ACCEPT")
+
+tap.equal("stops cleanly", gatekeeper.stop(), 0)
+tap.equal("afterwards nobody is leashed",
+          as_user(PUPPY, tcp, PEER, DENIED)[0], "woof")
+tap.equal("others' rules are as they were",
+          sh("iptables-save -t mangle | grep -v '^#' | sed 's/\\[.*\\]//'; "
+             "iptables-save -t filter | grep -v '^#' | sed 's/\\[.*\\]//'"),
+          theirs)
+tap.finish()
