@@ -174,7 +174,9 @@ int queue_parse(const void *bytes, size_t length, struct queue_packet *ret)
 {
 	const struct nlmsghdr *message = bytes;
 
-	if (length > INT32_MAX || !mnl_nlmsg_ok(message, (int)length))
+	/* libmnl takes a length over 2 GiB for a negative one, and for right. */
+	if (length < sizeof(*message) || message->nlmsg_len > length ||
+	    !mnl_nlmsg_ok(message, (int)length))
 		return QUEUE_MALFORMED;
 	return read_message(message, ret);
 }

@@ -1,0 +1,152 @@
+"""The network rows of bench/run, inside tests/arena."""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.environ["ARENA_SOURCE"], "tests/system"))
+from net_bed import *  # noqa: E402
+
+TOOLS = "/usr/libexec/leash-tests"
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "1"))
+peer = sys.argv[1]
+PORT = 1000
+
+wire()
+sh(f"mkdir -p {BOX} && mount -t tmpfs -o mode=755 t {BOX}")
+server = subprocess.Popen(["ip", "netns", "exec", "peer",
+                           f"{TOOLS}/connections", "serve", str(PORT)],
+                          stdout=subprocess.PIPE, text=True)
+server.stdout.readline()
+iperf = subprocess.Popen(["ip", "netns", "exec", "peer", "iperf3", "-s"],
+                         stdout=subprocess.DEVNULL)
+
+
+def policy(rules=10):
+    """Allows the peer last; before it, networks that match nothing asked."""
+    nets = "".join(f'{{ net = "10.{100 + i // 65536}.{i // 256 % 256}.'
+                   f'{i % 256}"; }},\n' for i in range(rules - 1))
+    return config(
+        files='default = "allow";', programs='mode = "ban"; list = [ ];',
+        profiles="", extra=f"""network = {{ allow = ( {nets}
+            {{ net = "{PEER}"; ports = [ {PORT}, 5201 ]; }} ); }};""").replace(
+                'watch = [ "/" ];', f'watch = [ "{BOX}" ];')
+
+
+def connect(uid):
+    out = run_as(uid, [f"{TOOLS}/connections", "connect", PEER, str(PORT),
+                       str(SECONDS)])
+    return tuple(map(float, out.split()))
+
+
+def throughput(uid):
+    out = run_as(uid, ["iperf3", "-c", PEER, "-t", str(max(1, int(SECONDS))),
+                       "-J"])
+    return json.loads(out)["end"]["sum_received"]["bits_per_second"] / 1e9
+
+
+def nobody(measure):
+    return measure(KITTEN)
+
+
+def empty(measure, uid=KITTEN):
+    queue = subprocess.Popen([f"{TOOLS}/empty_queue", "99"],
+                             stdout=subprocess.PIPE, text=True)
+    queue.stdout.readline()
+    rule = (f"OUTPUT -m owner --uid-owner {uid} -m conntrack --ctstate NEW "
+            "-j NFQUEUE --queue-num 99")
+    sh(f"iptables -t mangle -A {rule}")
+    try:
+        return measure(uid)
+    finally:
+        sh(f"iptables -t mangle -D {rule}")
+        queue.kill()
+        queue.wait()
+
+
+def leash(measure, uid, rules=10):
+    gatekeeper = Gatekeeper(policy(rules))
+    time.sleep(0.2)
+    try:
+        return measure(uid)
+    finally:
+        gatekeeper.stop()
+
+
+def opensnitch(measure):
+    os.makedirs("/etc/opensnitchd/rules", exist_ok=True)
+    process = subprocess.Popen(
+        [f"{peer}/usr/bin/opensnitchd", "-process-monitor-method", "proc",
+         "-rules-path", "/etc/opensnitchd/rules", "-log-file",
+         "/mnt/opensnitch.log"], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if "NFQUEUE" in sh("iptables-save -t mangle"):
+                break
+            time.sleep(0.1)
+        time.sleep(1)
+        if process.poll() is not None or \
+                "NFQUEUE" not in sh("iptables-save -t mangle"):
+            raise SystemExit("opensnitchd does not work here:\n" +
+                             open("/mnt/opensnitch.log").read()[-2000:])
+        return measure(KITTEN)
+    finally:
+        process.terminate()
+        process.wait()
+        sh("iptables -t mangle -F; iptables -F; iptables -t nat -F", False)
+
+
+def set_up_opensnitch():
+    shutil.copytree(f"{peer}/etc/opensnitchd", "/etc/opensnitchd",
+                    dirs_exist_ok=True)
+
+
+VARIANTS = [
+    ("no gate", nobody),
+    ("empty loop", empty),
+    ("Leash, another user", lambda measure: leash(measure, KITTEN)),
+    ("Leash, the account", lambda measure: leash(measure, PUPPY)),
+    ("  with 100,000 rules", lambda measure: leash(measure, PUPPY, 100000)),
+]
+if os.path.exists(f"{peer}/usr/bin/opensnitchd"):
+    set_up_opensnitch()
+    VARIANTS.append(("OpenSnitch", opensnitch))
+
+results = {name: [] for name, _ in VARIANTS}
+speeds = {"no gate": [], "Leash, another user": [], "Leash, the account": []}
+for turn in range(ROUNDS):
+    for name, variant in VARIANTS:
+        results[name].append(variant(connect))
+        if name in speeds:
+            speeds[name].append(variant(throughput))
+
+
+def median(name, which):
+    return statistics.median(row[which] for row in results[name])
+
+
+print(f"\n{os.uname().release}, {ROUNDS} rounds of {SECONDS:g} s, medians, "
+      "microseconds\n"
+      f"{'one connect()':22} {'p50':>8} {'p99':>8} {'/ empty':>8} "
+      f"{'a second':>9}")
+for name, _ in VARIANTS:
+    print(f"{name:22} {median(name, 0):8.1f} {median(name, 1):8.1f} "
+          f"{median(name, 0) / median('empty loop', 0):8.2f} "
+          f"{median(name, 2):9.0f}")
+if "OpenSnitch" in results:
+    print("OpenSnitch's p50 is "
+          f"{median('OpenSnitch', 0) / median('Leash, the account', 0):.1f} "
+          "times the account's")
+free = statistics.median(speeds["no gate"])
+print(f"\n{'an allowed flow':22} {'Gbit/s':>8} {'/ no gate':>10}")
+for name, values in speeds.items():
+    print(f"{name:22} {statistics.median(values):8.1f} "
+          f"{statistics.median(values) / free:10.2f}")
+iperf.kill()
+server.kill()
