@@ -1,8 +1,7 @@
 /*
  * empty_gate - what any gate costs: answers allow and knows nothing
  *
- * Waits for events exactly as leash-fanotify does (fanotify/gate.c, struct
- * gate_patience): after an event it looks for the next for 500 microseconds,
+ * Waits for events exactly as leash-fanotify does (base/patience.h): after an event it looks for the next for 500 microseconds,
  * as long as that has lately been worth it and nobody else wants the processor.
  */
 

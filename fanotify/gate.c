@@ -1,10 +1,6 @@
 /*
- * Where the time goes: waking across processors costs ten times what all the
- * facts and the decision cost.  So after an event the gate looks for the next
- * one a little longer before it sleeps, as long as that has lately been worth
- * it (struct gate_patience), and only on a processor that nobody else wants:
- * it yields between looks, and where somebody else then runs, it sleeps.  It
- * sleeps in poll(), which wakes faster than epoll for so few descriptors.
+ * Where the time goes: waking (base/patience.h).  It sleeps in poll(), which
+ * wakes faster than epoll for so few descriptors.
  *
  * Reply, then record: what only the log wants is gathered after the answer.
  */
@@ -14,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -24,6 +19,7 @@
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
+#include "gatekeeper/base/patience.h"
 #include "gatekeeper/policy/decide.h"
 #include "gatekeeper/wire/message.h"
 #include "gatekeeper/wire/record.h"
@@ -39,12 +35,8 @@
 /* Under load, look at the control socket after so many batches. */
 #define BATCHES_PER_CONTROL 16
 
-/* How long to look for the next event before sleeping. */
-#define PATIENCE_NS (500 * (CLOCK_NS_PER_MS / 1000))
-
-/* A yield that takes longer has let somebody run: no more looking for a while. */
-#define CROWDED_NS	 (20 * (CLOCK_NS_PER_MS / 1000))
-#define CROWDED_PAUSE_NS (20 * CLOCK_NS_PER_MS)
+/* Whoever waits here starts programs; these want the processor for long. */
+#define CROWDED_NS (20 * (CLOCK_NS_PER_MS / 1000))
 
 /*
  * Descriptors: the gate's own few, and of what the limit leaves a quarter for
@@ -54,17 +46,6 @@
 #define OWN_DESCRIPTORS 32
 #define DESCRIPTORS_MIN 64
 #define OPENERS_MAX	256
-
-/* Credit is won by events soon after another, spent by looking in vain. */
-#define PATIENCE_CREDIT_MAX 16
-#define PATIENCE_COST	    4
-
-struct gate_patience {
-	int credit;
-	bool several_processors;
-	int64_t last_event_ns;
-	int64_t crowded_until_ns;
-};
 
 /* An event put aside, as the log of what is owed has it in gate_shared. */
 struct held {
@@ -81,7 +62,7 @@ struct gate {
 	int64_t held_looked_ns;
 	struct judge judge;
 	struct policy *policy; /* NULL before the first */
-	struct gate_patience patience;
+	struct patience patience;
 	int64_t now_ns; /* realtime, once a batch */
 	int64_t complained_s;
 	bool active;
@@ -89,14 +70,6 @@ struct gate {
 	bool stopping;
 	char record[RECORD_SIZE_MAX * 2];
 };
-
-static bool several_processors(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 &&
-	       CPU_COUNT(&set) > 1;
-}
 
 static int share_descriptors(struct gate *gate, size_t *ret_openers)
 {
@@ -127,7 +100,7 @@ int gate_new(const struct gate_ends *ends, struct gate **ret)
 	if (!gate)
 		return -ENOMEM;
 	gate->ends = *ends;
-	gate->patience.several_processors = several_processors();
+	patience_init(&gate->patience, CROWDED_NS);
 	gate->judge.fds_dir = gate->judge.proc = -1;
 	r = share_descriptors(gate, &openers);
 	if (!r)
@@ -440,42 +413,17 @@ static int take_message(struct gate *gate)
 	}
 }
 
-static bool worth_waiting(const struct gate *gate, int64_t now_ns)
+/* gatekeeper says whether power is plentiful; what is held, time will tell. */
+static bool may_look(const struct gate *gate)
 {
-	return gate->patience.credit > 0 &&
-	       now_ns > gate->patience.crowded_until_ns && !gate->held_count &&
-	       gate->patience.several_processors &&
+	return !gate->held_count &&
 	       atomic_load_explicit(&gate->ends.shared->polling,
 				    memory_order_relaxed);
-}
-
-/* An event was found: soon after the last one, or out of a long silence? */
-static void note_event(struct gate *gate, int64_t now_ns)
-{
-	struct gate_patience *patience = &gate->patience;
-
-	if (now_ns - patience->last_event_ns < PATIENCE_NS &&
-	    patience->credit < PATIENCE_CREDIT_MAX)
-		patience->credit++;
-	patience->last_event_ns = now_ns;
-}
-
-/* Let others run; if any did, they need the processor more than we do. */
-static void give_way(struct gate *gate, int64_t before_ns)
-{
-	int64_t after_ns;
-
-	sched_yield();
-	after_ns = clock_monotonic_ns();
-	if (after_ns - before_ns > CROWDED_NS)
-		gate->patience.crowded_until_ns = after_ns + CROWDED_PAUSE_NS;
 }
 
 /* Answer events until none has come for as long as is worth waiting. */
 static int answer_all(struct gate *gate)
 {
-	int64_t idle_since_ns = 0;
-
 	for (unsigned int batches = 1;; batches++) {
 		int64_t now_ns;
 		int n = answer_batch(gate);
@@ -485,21 +433,14 @@ static int answer_all(struct gate *gate)
 		now_ns = clock_monotonic_ns();
 		look_at_held(gate, now_ns);
 		if (n > 0) {
-			note_event(gate, now_ns);
-			idle_since_ns = 0;
+			patience_found(&gate->patience, now_ns);
 			if (batches % BATCHES_PER_CONTROL == 0)
 				return 0;
 			continue;
 		}
-		if (!worth_waiting(gate, now_ns))
+		if (!may_look(gate) ||
+		    !patience_look_again(&gate->patience, now_ns))
 			return 0;
-		if (!idle_since_ns)
-			idle_since_ns = now_ns;
-		if (now_ns - idle_since_ns > PATIENCE_NS) {
-			gate->patience.credit -= PATIENCE_COST;
-			return 0;
-		}
-		give_way(gate, now_ns);
 	}
 }
 

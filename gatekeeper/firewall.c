@@ -19,10 +19,10 @@ struct tool {
 };
 
 static const struct tool xtables[][2] = {
-	{{"iptables-restore", "iptables-save", false},
-	 {"ip6tables-restore", "ip6tables-save", true}},
 	{{"iptables-legacy-restore", "iptables-legacy-save", false},
 	 {"ip6tables-legacy-restore", "ip6tables-legacy-save", true}},
+	{{"iptables-restore", "iptables-save", false},
+	 {"ip6tables-restore", "ip6tables-save", true}},
 };
 
 static bool has_ipv6(void)
@@ -108,18 +108,8 @@ static int save(struct firewall_state *state, const struct tool *tool,
 	return run(state, arguments, NULL, ret);
 }
 
-static unsigned int count_lines(const char *text, const char *line)
-{
-	size_t length = strlen(line);
-	unsigned int count = 0;
-
-	for (const char *at = text; (at = strstr(at, line)); at += length)
-		count += at[length] == '\n' && (at == text || at[-1] == '\n');
-	return count;
-}
-
-static int count_jumps(struct firewall_state *state, const struct tool *tool,
-		       struct firewall_jumps *ret)
+static int find_undo(struct firewall_state *state, const struct tool *tool,
+		     struct firewall_undo *ret)
 {
 	CLEANUP_FREE char *mangle = NULL;
 	CLEANUP_FREE char *filter = NULL;
@@ -127,17 +117,7 @@ static int count_jumps(struct firewall_state *state, const struct tool *tool,
 
 	if (!r)
 		r = save(state, tool, "filter", &filter);
-	if (r)
-		return r;
-	*ret = (struct firewall_jumps){
-		.output = count_lines(mangle,
-				      "-A OUTPUT -j " FIREWALL_CHAIN_OUTPUT),
-		.keep = count_lines(mangle,
-				    "-A POSTROUTING -j " FIREWALL_CHAIN_KEEP),
-		.refuse = count_lines(filter,
-				      "-A OUTPUT -j " FIREWALL_CHAIN_REFUSE),
-	};
-	return 0;
+	return r ? r : firewall_text_find_undo(mangle, filter, ret);
 }
 
 /*
@@ -194,23 +174,31 @@ static int restore(struct firewall_state *state, const struct tool *tool,
 	return run(state, arguments, text, NULL);
 }
 
+static int xtables_put_family(const struct policy *policy,
+			      struct firewall_state *state,
+			      const struct tool *tool)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct firewall_undo undo;
+	int r = find_undo(state, tool, &undo);
+
+	if (r)
+		return r;
+	r = firewall_text_xtables(policy, tool->is_ipv6, &undo, &text);
+	if (!r)
+		r = restore(state, tool, text);
+	firewall_text_done_undo(&undo);
+	return r;
+}
+
 static int xtables_put(const struct policy *policy,
 		       struct firewall_state *state, const struct tool tools[2])
 {
-	for (int i = 0; i < (has_ipv6() ? 2 : 1); i++) {
-		CLEANUP_FREE char *text = NULL;
-		struct firewall_jumps jumps;
-		int r = count_jumps(state, &tools[i], &jumps);
+	int r = xtables_put_family(policy, state, &tools[0]);
 
-		if (!r)
-			r = firewall_text_xtables(policy, tools[i].is_ipv6,
-						  jumps, &text);
-		if (!r)
-			r = restore(state, &tools[i], text);
-		if (r)
-			return r;
-	}
-	return 0;
+	if (!r && has_ipv6())
+		r = xtables_put_family(policy, state, &tools[1]);
+	return r;
 }
 
 static int put_by(const struct policy *policy, struct firewall_state *state,
@@ -220,9 +208,9 @@ static int put_by(const struct policy *policy, struct firewall_state *state,
 	case FIREWALL_NFT:
 		return nft_put(policy, state);
 	case FIREWALL_XTABLES:
-		return xtables_put(policy, state, xtables[0]);
-	case FIREWALL_XTABLES_LEGACY:
 		return xtables_put(policy, state, xtables[1]);
+	case FIREWALL_XTABLES_LEGACY:
+		return xtables_put(policy, state, xtables[0]);
 	case FIREWALL_NONE:
 		break;
 	}
@@ -235,9 +223,9 @@ static int digest_of(struct firewall_state *state, uint64_t *ret)
 	case FIREWALL_NFT:
 		return nft_digest(state, ret);
 	case FIREWALL_XTABLES:
-		return xtables_digest(state, xtables[0], ret);
-	case FIREWALL_XTABLES_LEGACY:
 		return xtables_digest(state, xtables[1], ret);
+	case FIREWALL_XTABLES_LEGACY:
+		return xtables_digest(state, xtables[0], ret);
 	case FIREWALL_NONE:
 		break;
 	}
@@ -253,8 +241,7 @@ int firewall_put(const struct policy *policy, struct firewall_state *state)
 			   (enum firewall_backend)state->backend);
 		return r ? r : digest_of(state, &state->digest);
 	}
-	for (uint32_t i = FIREWALL_NFT; r > 0 && i <= FIREWALL_XTABLES_LEGACY;
-	     i++) {
+	for (uint32_t i = FIREWALL_NFT; r > 0 && i <= FIREWALL_XTABLES; i++) {
 		r = put_by(policy, state, (enum firewall_backend)i);
 		if (!r)
 			state->backend = i;
@@ -272,26 +259,29 @@ int firewall_verify(struct firewall_state *state)
 	return r || digest != state->digest ? FIREWALL_CHANGED : 0;
 }
 
+static int xtables_remove_family(struct firewall_state *state,
+				 const struct tool *tool)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct firewall_undo undo;
+	int r = find_undo(state, tool, &undo);
+
+	if (r)
+		return r;
+	r = firewall_text_xtables_removal(&undo, &text);
+	if (!r)
+		r = restore(state, tool, text);
+	firewall_text_done_undo(&undo);
+	return r;
+}
+
 static int xtables_remove(struct firewall_state *state,
 			  const struct tool tools[2])
 {
-	int result = 0;
+	int r = xtables_remove_family(state, &tools[0]);
+	int r6 = has_ipv6() ? xtables_remove_family(state, &tools[1]) : 0;
 
-	for (int i = 0; i < 2; i++) {
-		CLEANUP_FREE char *text = NULL;
-		struct firewall_jumps jumps;
-		int r = count_jumps(state, &tools[i], &jumps);
-
-		if (!r && !jumps.output && !jumps.keep && !jumps.refuse)
-			continue;
-		if (!r)
-			r = firewall_text_xtables_removal(jumps, &text);
-		if (!r)
-			r = restore(state, &tools[i], text);
-		if (r)
-			result = r;
-	}
-	return result;
+	return r ? r : r6;
 }
 
 int firewall_remove(struct firewall_state *state)
@@ -304,9 +294,9 @@ int firewall_remove(struct firewall_state *state)
 	case FIREWALL_NFT:
 		return run(state, arguments, NULL, NULL);
 	case FIREWALL_XTABLES:
-		return xtables_remove(state, xtables[0]);
-	case FIREWALL_XTABLES_LEGACY:
 		return xtables_remove(state, xtables[1]);
+	case FIREWALL_XTABLES_LEGACY:
+		return xtables_remove(state, xtables[0]);
 	case FIREWALL_NONE:
 		break;
 	}

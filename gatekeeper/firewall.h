@@ -22,8 +22,8 @@
 enum firewall_backend {
 	FIREWALL_NONE,
 	FIREWALL_NFT,
+	FIREWALL_XTABLES_LEGACY, /* costs a packet less than the next */
 	FIREWALL_XTABLES,	 /* the system's iptables, whichever it is */
-	FIREWALL_XTABLES_LEGACY, /* where that one cannot */
 };
 
 struct firewall_state {

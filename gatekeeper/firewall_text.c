@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "gatekeeper/wire/net_queue.h"
 
@@ -35,8 +36,14 @@ static int finish(FILE *out)
 static void write_nft_output(const struct policy *policy, uint32_t mark,
 			     FILE *out)
 {
-	fprintf(out, " chain output {\n"
-		     "  type filter hook output priority mangle - 1;\n");
+	fprintf(out,
+		" chain output {\n"
+		"  type filter hook output priority mangle - 1;\n"
+		"  ct direction original ct mark & " MASK " == " MASK
+		" accept\n"
+		"  ct direction original ct mark & " MASK " == " MASK
+		" accept\n",
+		NET_MARK_MASK, mark | NET_MARK_OTHERS, NET_MARK_MASK, mark);
 	for (uint32_t i = 0; i < policy->header->uids.count; i++) {
 		const struct policy_uid_range *range = &policy->uids[i];
 
@@ -47,10 +54,12 @@ static void write_nft_output(const struct policy *policy, uint32_t mark,
 			inbound_chains[inbound_of(policy, i)]);
 	}
 	fprintf(out,
-		"  ct mark & " MASK " == " MASK " accept\n"
-		"  ct direction original ct mark & " MASK " != 0 queue num "
-		"%d\n }\n",
-		NET_MARK_MASK, mark, NET_MARK_MASK, NET_QUEUE_OUT);
+		"  ct direction original ct mark & " MASK " != 0 "
+		"ct mark & " MASK " == 0 queue num %d\n"
+		"  ct direction original ct mark set ct mark & " MASK " | " MASK
+		"\n }\n",
+		NET_MARK_MASK, NET_MARK_OTHERS, NET_QUEUE_OUT, ~NET_MARK_MASK,
+		mark | NET_MARK_OTHERS);
 }
 
 static void write_nft_chains(uint32_t mark, FILE *out)
@@ -76,16 +85,23 @@ static void write_nft_chains(uint32_t mark, FILE *out)
 
 static void write_nft_keep(uint32_t mark, FILE *out)
 {
+	const uint32_t marks[] = {mark, mark | NET_MARK_OTHERS};
+
 	fprintf(out,
 		" chain keep {\n"
 		"  type filter hook postrouting priority mangle - 1;\n"
-		"  meta mark & " MASK " == " MASK " drop\n"
-		"  meta mark & " MASK " == " MASK " ct mark set ct mark & " MASK
-		" | " MASK "\n"
-		"  meta mark & " MASK " == " MASK
-		" meta mark set meta mark & " MASK "\n }\n",
-		NET_MARK_MASK, NET_MARK_DENIED, NET_MARK_MASK, mark,
-		~NET_MARK_MASK, mark, NET_MARK_MASK, mark, ~NET_MARK_MASK);
+		"  meta mark & " MASK " == 0 accept\n"
+		"  meta mark & " MASK " == " MASK " drop\n",
+		NET_MARK_MASK, NET_MARK_MASK, NET_MARK_DENIED);
+	for (int i = 0; i < 2; i++)
+		fprintf(out,
+			"  meta mark & " MASK " == " MASK
+			" ct mark set ct mark & " MASK " | " MASK "\n"
+			"  meta mark & " MASK " == " MASK
+			" meta mark set meta mark & " MASK "\n",
+			NET_MARK_MASK, marks[i], ~NET_MARK_MASK, marks[i],
+			NET_MARK_MASK, marks[i], ~NET_MARK_MASK);
+	fprintf(out, " }\n");
 }
 
 static void write_nft_refuse(FILE *out)
@@ -127,14 +143,6 @@ int firewall_text_nft(const struct policy *policy, char **ret)
 	return 0;
 }
 
-static void write_jump(FILE *out, const char *from, const char *to,
-		       unsigned int present)
-{
-	while (present--)
-		fprintf(out, "-D %s -j %s\n", from, to);
-	fprintf(out, "-I %s 1 -j %s\n", from, to);
-}
-
 static void write_judged(FILE *out, const char *chain)
 {
 	fprintf(out, "-A %s -j LEASH-JUDGE\n", chain);
@@ -144,7 +152,14 @@ static void write_xtables_output(const struct policy *policy, uint32_t mark,
 				 FILE *out)
 {
 	const char *output = FIREWALL_CHAIN_OUTPUT;
+	const uint32_t marks[] = {mark | NET_MARK_OTHERS, mark};
 
+	/* First, because it ends here for all packets but the first of each. */
+	for (int i = 0; i < 2; i++)
+		fprintf(out,
+			"-A %s -m connmark --mark " MASK "/" MASK
+			" -m conntrack --ctdir ORIGINAL -j RETURN\n",
+			output, marks[i], NET_MARK_MASK);
 	for (uint32_t i = 0; i < policy->header->uids.count; i++) {
 		const struct policy_uid_range *range = &policy->uids[i];
 
@@ -155,11 +170,14 @@ static void write_xtables_output(const struct policy *policy, uint32_t mark,
 			inbound_upper[inbound_of(policy, i)]);
 	}
 	fprintf(out,
-		"-A %s -m connmark --mark " MASK "/" MASK " -j RETURN\n"
-		"-A %s -m conntrack --ctdir ORIGINAL -m connmark ! --mark "
-		"0/" MASK " -j NFQUEUE --queue-num %d\n",
-		output, mark, NET_MARK_MASK, output, NET_MARK_MASK,
-		NET_QUEUE_OUT);
+		"-A %s -m connmark ! --mark 0/" MASK
+		" -m connmark --mark 0/" MASK
+		" -m conntrack --ctdir ORIGINAL -j NFQUEUE "
+		"--queue-num %d\n"
+		"-A %s -m conntrack --ctdir ORIGINAL -j CONNMARK "
+		"--set-xmark " MASK "/" MASK "\n",
+		output, NET_MARK_MASK, NET_MARK_OTHERS, NET_QUEUE_OUT, output,
+		marks[0], NET_MARK_MASK);
 }
 
 static void write_xtables_chains(uint32_t mark, FILE *out)
@@ -187,18 +205,17 @@ static void write_xtables_chains(uint32_t mark, FILE *out)
 	write_judged(out, any);
 }
 
-static void write_xtables_keep(uint32_t mark, FILE *out)
+static void write_xtables_keep(FILE *out)
 {
 	const char *keep = FIREWALL_CHAIN_KEEP;
 
 	fprintf(out,
 		"-A %s -m mark --mark " MASK "/" MASK " -j DROP\n"
-		"-A %s -m mark --mark " MASK "/" MASK " -j CONNMARK "
-		"--set-xmark " MASK "/" MASK "\n"
-		"-A %s -m mark --mark " MASK "/" MASK " -j MARK --set-xmark "
-		"0/" MASK "\n",
-		keep, NET_MARK_DENIED, NET_MARK_MASK, keep, mark, NET_MARK_MASK,
-		mark, NET_MARK_MASK, keep, mark, NET_MARK_MASK, NET_MARK_MASK);
+		"-A %s -j CONNMARK --save-mark --nfmask " MASK " --ctmask " MASK
+		"\n"
+		"-A %s -j MARK --set-xmark 0/" MASK "\n",
+		keep, NET_MARK_DENIED, NET_MARK_MASK, keep, NET_MARK_MASK,
+		NET_MARK_MASK, keep, NET_MARK_MASK);
 }
 
 static void write_xtables_refuse(bool is_ipv6, FILE *out)
@@ -206,10 +223,9 @@ static void write_xtables_refuse(bool is_ipv6, FILE *out)
 	const char *refuse = FIREWALL_CHAIN_REFUSE;
 
 	fprintf(out,
-		"-A %s -m mark ! --mark " MASK "/" MASK " -j RETURN\n"
 		"-A %s -p tcp -j REJECT --reject-with tcp-reset\n"
 		"-A %s -j REJECT --reject-with %s\n",
-		refuse, NET_MARK_DENIED, NET_MARK_MASK, refuse, refuse,
+		refuse, refuse,
 		is_ipv6 ? "icmp6-adm-prohibited" : "icmp-admin-prohibited");
 }
 
@@ -224,7 +240,7 @@ static void name_chains(FILE *out)
 }
 
 int firewall_text_xtables(const struct policy *policy, bool is_ipv6,
-			  struct firewall_jumps jumps, char **ret)
+			  const struct firewall_undo *undo, char **ret)
 {
 	uint32_t mark = net_queue_mark(policy_header(policy)->generation);
 	char *text = NULL;
@@ -237,15 +253,19 @@ int firewall_text_xtables(const struct policy *policy, bool is_ipv6,
 	/* What refuses is there before what judges. */
 	fprintf(out, "*filter\n:" FIREWALL_CHAIN_REFUSE " - [0:0]\n");
 	write_xtables_refuse(is_ipv6, out);
-	write_jump(out, "OUTPUT", FIREWALL_CHAIN_REFUSE, jumps.refuse);
-	fprintf(out, "COMMIT\n*mangle\n");
+	fprintf(out,
+		"%s-I OUTPUT 1 -m mark --mark " MASK "/" MASK
+		" -j " FIREWALL_CHAIN_REFUSE "\nCOMMIT\n*mangle\n",
+		undo->filter, NET_MARK_DENIED, NET_MARK_MASK);
 	name_chains(out);
 	write_xtables_output(policy, mark, out);
 	write_xtables_chains(mark, out);
-	write_xtables_keep(mark, out);
-	write_jump(out, "OUTPUT", FIREWALL_CHAIN_OUTPUT, jumps.output);
-	write_jump(out, "POSTROUTING", FIREWALL_CHAIN_KEEP, jumps.keep);
-	fprintf(out, "COMMIT\n");
+	write_xtables_keep(out);
+	fprintf(out,
+		"%s-I OUTPUT 1 -j " FIREWALL_CHAIN_OUTPUT "\n"
+		"-I POSTROUTING 1 -m mark ! --mark 0/" MASK
+		" -j " FIREWALL_CHAIN_KEEP "\nCOMMIT\n",
+		undo->mangle, NET_MARK_MASK);
 	r = finish(out);
 	if (r) {
 		free(text);
@@ -255,7 +275,7 @@ int firewall_text_xtables(const struct policy *policy, bool is_ipv6,
 	return 0;
 }
 
-int firewall_text_xtables_removal(struct firewall_jumps jumps, char **ret)
+int firewall_text_xtables_removal(const struct firewall_undo *undo, char **ret)
 {
 	char *text = NULL;
 	size_t size;
@@ -266,18 +286,14 @@ int firewall_text_xtables_removal(struct firewall_jumps jumps, char **ret)
 		return -ENOMEM;
 	fprintf(out, "*mangle\n");
 	name_chains(out);
-	while (jumps.output--)
-		fprintf(out, "-D OUTPUT -j " FIREWALL_CHAIN_OUTPUT "\n");
-	while (jumps.keep--)
-		fprintf(out, "-D POSTROUTING -j " FIREWALL_CHAIN_KEEP "\n");
+	fputs(undo->mangle, out);
 	fprintf(out, "-X " FIREWALL_CHAIN_OUTPUT "\n"
 		     "-X " FIREWALL_CHAIN_KEEP "\n");
 	for (int i = POLICY_INBOUND_DENY; i <= POLICY_INBOUND_ANY; i++)
 		fprintf(out, "-X %s\n", inbound_upper[i]);
 	fprintf(out, "-X LEASH-JUDGE\nCOMMIT\n"
 		     "*filter\n:" FIREWALL_CHAIN_REFUSE " - [0:0]\n");
-	while (jumps.refuse--)
-		fprintf(out, "-D OUTPUT -j " FIREWALL_CHAIN_REFUSE "\n");
+	fputs(undo->filter, out);
 	fprintf(out, "-X " FIREWALL_CHAIN_REFUSE "\nCOMMIT\n");
 	r = finish(out);
 	if (r) {
@@ -286,4 +302,53 @@ int firewall_text_xtables_removal(struct firewall_jumps jumps, char **ret)
 	}
 	*ret = text;
 	return 0;
+}
+
+/* "-A CHAIN ... -j LEASH-..." of a built-in chain, as a deletion. */
+static int find_in(const char *text, char **ret)
+{
+	char *found = NULL;
+	size_t size;
+	FILE *out = open_memstream(&found, &size);
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	for (const char *line = text; *line;) {
+		size_t length = strcspn(line, "\n");
+		const char *jump = memmem(line, length, " -j LEASH-", 10);
+
+		if (jump && !strncmp(line, "-A ", 3) &&
+		    strncmp(line, "-A LEASH-", 9))
+			fprintf(out, "-D%.*s\n", (int)(length - 2), line + 2);
+		line += length + (line[length] == '\n');
+	}
+	r = finish(out);
+	if (r)
+		free(found);
+	else
+		*ret = found;
+	return r;
+}
+
+int firewall_text_find_undo(const char *mangle, const char *filter,
+			    struct firewall_undo *ret)
+{
+	CLEANUP_FREE char *one = NULL;
+	CLEANUP_FREE char *other = NULL;
+	int r = find_in(mangle, &one);
+
+	if (!r)
+		r = find_in(filter, &other);
+	if (r)
+		return r;
+	ret->mangle = STEAL(one);
+	ret->filter = STEAL(other);
+	return 0;
+}
+
+void firewall_text_done_undo(struct firewall_undo *undo)
+{
+	undo->mangle = cleanup_free(undo->mangle);
+	undo->filter = cleanup_free(undo->filter);
 }

@@ -8,7 +8,9 @@
  *
  *   output      a packet of a leashed uid is judged, unless its flow carries
  *               the mark of the generation in force; so is a packet without
- *               an owner in a flow that an account began
+ *               an owner in a flow that an account began; a flow that nobody
+ *               leashed has begun is marked as such, and passed over from
+ *               then on
  *   in_*        what an account answers to those who connect to it, by its
  *               `inbound`
  *   keep        keeps the mark of what was allowed with the flow, and drops
@@ -28,20 +30,26 @@
 MUST_CHECK int firewall_text_nft(const struct policy *policy, char **ret);
 
 /*
- * Input for iptables-restore --noflush, or ip6tables-restore.  jumps is how
- * often our chains are jumped to at present, in mangle (twice) and filter.
+ * Input for iptables-restore --noflush, or ip6tables-restore.  undo takes away
+ * the jumps to our chains that are there now: lines of `-D`, for each table.
  */
-struct firewall_jumps {
-	unsigned int output;
-	unsigned int keep;
-	unsigned int refuse;
+struct firewall_undo {
+	char *mangle; /* owned, may be empty */
+	char *filter;
 };
 
+void firewall_text_done_undo(struct firewall_undo *undo);
+
+/* Find those jumps in what iptables-save says of the two tables. */
+MUST_CHECK int firewall_text_find_undo(const char *mangle, const char *filter,
+				       struct firewall_undo *ret);
+
 MUST_CHECK int firewall_text_xtables(const struct policy *policy, bool is_ipv6,
-				     struct firewall_jumps jumps, char **ret);
+				     const struct firewall_undo *undo,
+				     char **ret);
 
 /* The same input that takes all of it away. */
-MUST_CHECK int firewall_text_xtables_removal(struct firewall_jumps jumps,
+MUST_CHECK int firewall_text_xtables_removal(const struct firewall_undo *undo,
 					     char **ret);
 
 #define FIREWALL_TABLE	      "leash" /* nft's */

@@ -30,11 +30,12 @@ static int confine(void)
 		CAP_DAC_READ_SEARCH,
 	};
 	static const int syscalls[] __attribute__((unused)) = {
-		SCMP_SYS(openat),     SCMP_SYS(readlinkat), SCMP_SYS(fstat),
-		SCMP_SYS(newfstatat), SCMP_SYS(statx),	    SCMP_SYS(pread64),
-		SCMP_SYS(getdents64), SCMP_SYS(lseek),	    SCMP_SYS(poll),
-		SCMP_SYS(ppoll),      SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),
-		SCMP_SYS(recvfrom),   SCMP_SYS(sendto),	    SCMP_SYS(fcntl),
+		SCMP_SYS(openat),      SCMP_SYS(readlinkat), SCMP_SYS(fstat),
+		SCMP_SYS(newfstatat),  SCMP_SYS(statx),	     SCMP_SYS(pread64),
+		SCMP_SYS(getdents64),  SCMP_SYS(lseek),	     SCMP_SYS(poll),
+		SCMP_SYS(ppoll),       SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),
+		SCMP_SYS(recvfrom),    SCMP_SYS(sendto),     SCMP_SYS(fcntl),
+		SCMP_SYS(sched_yield),
 	};
 	int r;
 

@@ -14,6 +14,7 @@
 
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/log.h"
+#include "gatekeeper/base/patience.h"
 #include "gatekeeper/policy/decide_flow.h"
 #include "gatekeeper/wire/message.h"
 #include "gatekeeper/wire/net_queue.h"
@@ -26,6 +27,9 @@
 #define BIND_RETRY_NS	(10 * CLOCK_NS_PER_MS)
 #define BIND_TIMEOUT_NS (15 * CLOCK_NS_PER_S)
 
+/* The other end of a connection may be on this machine: that work is short. */
+#define CROWDED_NS (60 * (CLOCK_NS_PER_MS / 1000))
+
 /* Under load, look at the control socket after so many packets. */
 #define PACKETS_PER_TURN 64
 
@@ -33,8 +37,10 @@ struct net_gate {
 	struct net_gate_ends ends;
 	struct queue *queue;
 	struct socket_owner *owner;
+	struct patience patience;
 	struct policy *policy; /* NULL before the first */
 	uint32_t allowed_mark;
+	uint32_t others_mark;
 	bool orphaned;
 	bool stopping;
 	int64_t complained_s;
@@ -77,6 +83,7 @@ int net_gate_new(const struct net_gate_ends *ends, struct net_gate **ret)
 	if (!gate)
 		return -ENOMEM;
 	gate->ends = *ends;
+	patience_init(&gate->patience, CROWDED_NS);
 	r = queue_new(&gate->queue);
 	if (!r)
 		r = socket_owner_new(&gate->owner);
@@ -273,7 +280,7 @@ static void answer_packet(struct net_gate *gate,
 	begin(gate, queued, &asked);
 	if (queued->has_uid && asked.flow.account == POLICY_NONE) {
 		/* Rules of an older policy: its owner is leashed no more. */
-		if (queue_pass(gate->queue, queued, mark))
+		if (queue_pass(gate->queue, queued, mark | gate->others_mark))
 			log_warning("the kernel does not take a verdict: %m");
 		return;
 	}
@@ -302,18 +309,24 @@ static void complain(struct net_gate *gate, const char *what)
 	gate->complained_s = now_s;
 }
 
+/* Answer packets until none has come for as long as is worth waiting. */
 static int answer_packets(struct net_gate *gate)
 {
-	for (int i = 0; i < PACKETS_PER_TURN; i++) {
+	for (int i = 0; i < PACKETS_PER_TURN;) {
 		struct queue_packet queued;
 		int r = queue_receive(gate->queue, &queued);
 
 		switch (r) {
 		case 0:
 			answer_packet(gate, &queued);
+			patience_found(&gate->patience, clock_monotonic_ns());
+			i++;
 			break;
 		case QUEUE_EMPTY:
-			return 0;
+			if (!patience_look_again(&gate->patience,
+						 clock_monotonic_ns()))
+				return 0;
+			break;
 		case QUEUE_LOST:
 			complain(gate, "packets came faster than they could "
 				       "be judged; the kernel has refused "
@@ -363,6 +376,7 @@ static int load_policy(struct net_gate *gate, int fd, uint64_t *ret_generation)
 	policy_free(gate->policy);
 	gate->policy = STEAL(policy);
 	gate->allowed_mark = net_queue_mark(*ret_generation);
+	gate->others_mark = net_queue_mark_others(*ret_generation);
 	r = socket_owner_cut(gate->owner, must_cut, gate);
 	if (r < 0) {
 		errno = -r;

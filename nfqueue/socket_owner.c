@@ -30,12 +30,20 @@
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
+/* Who was found lately, and by which of its descriptors. */
+struct recent {
+	pid_t pid; /* 0: empty */
+	uint32_t parent_pid;
+	char fd[12];
+	char program[256]; /* "": too long to keep */
+};
+
 struct socket_owner {
 	struct mnl_socket *diag; /* owned */
 	unsigned int portid;
 	uint32_t sequence;
 	int proc; /* owned */
-	pid_t recent[RECENT_MAX];
+	struct recent recent[RECENT_MAX];
 	unsigned int recent_next;
 	char buffer[16384];
 };
@@ -179,17 +187,34 @@ int socket_owner_find(struct socket_owner *owner, const struct packet *packet,
 	return r ? SOCKET_OWNER_NONE : 0;
 }
 
-static bool holds(struct socket_owner *owner, pid_t pid, uint64_t inode,
-		  int *budget)
+static bool link_is(int folder, const char *name, const char *wanted)
 {
-	char path[64], link[64], wanted[64];
+	char link[64];
+	ssize_t n = readlinkat(folder, name, link, sizeof(link) - 1);
+
+	if (n <= 0)
+		return false;
+	link[n] = '\0';
+	return !strcmp(link, wanted);
+}
+
+static void name_socket(uint64_t inode, char ret[static 64])
+{
+	snprintf(ret, 64, "socket:[%" PRIu64 "]", inode);
+}
+
+/* Does the process hold that socket?  Yields the descriptor's name. */
+static bool holds(struct socket_owner *owner, pid_t pid, uint64_t inode,
+		  int *budget, char ret_fd[static 12])
+{
+	char path[64], wanted[64];
 	struct dirent *entry;
 	bool found = false;
 	DIR *folder;
 	int fd;
 
 	snprintf(path, sizeof(path), "%d/fd", (int)pid);
-	snprintf(wanted, sizeof(wanted), "socket:[%" PRIu64 "]", inode);
+	name_socket(inode, wanted);
 	fd = openat(owner->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
@@ -199,28 +224,32 @@ static bool holds(struct socket_owner *owner, pid_t pid, uint64_t inode,
 		return false;
 	}
 	while (!found && (entry = readdir(folder)) && (*budget)-- > 0) {
-		ssize_t n = readlinkat(dirfd(folder), entry->d_name, link,
-				       sizeof(link) - 1);
-
-		if (n <= 0)
-			continue;
-		link[n] = '\0';
-		found = !strcmp(link, wanted);
+		found = link_is(dirfd(folder), entry->d_name, wanted);
+		if (found)
+			snprintf(ret_fd, 12, "%.11s", entry->d_name);
 	}
 	closedir(folder);
 	return found;
 }
 
-static void describe(struct socket_owner *owner, pid_t pid,
-		     struct socket_process *ret)
+static void read_program(struct socket_owner *owner, pid_t pid,
+			 char ret[static 4096])
 {
-	char path[64], program[sizeof(ret->program)];
-	struct process_ids ids;
+	char path[64];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%d/exe", (int)pid);
-	n = readlinkat(owner->proc, path, program, sizeof(program) - 1);
-	program[n > 0 ? n : 0] = '\0';
+	n = readlinkat(owner->proc, path, ret, 4095);
+	ret[n > 0 ? n : 0] = '\0';
+}
+
+static void describe(struct socket_owner *owner, pid_t pid,
+		     struct socket_process *ret)
+{
+	char program[sizeof(ret->program)];
+	struct process_ids ids;
+
+	read_program(owner, pid, program);
 	if (ret->pid && strcmp(ret->program, program))
 		ret->several = true;
 	if (ret->pid)
@@ -242,22 +271,53 @@ static bool is_of_account(struct socket_owner *owner, pid_t pid,
 	       policy_account_of(policy, st.st_uid) == account;
 }
 
-static bool look_at_recent(struct socket_owner *owner,
-			   const struct policy *policy, uint32_t account,
-			   uint64_t inode, struct socket_process *ret)
+static bool is_recent(struct socket_owner *owner, struct recent *recent,
+		      uint64_t inode)
 {
+	char path[64], wanted[64];
 	int budget = FDS_MAX;
 
-	for (unsigned int i = 0; i < RECENT_MAX; i++) {
-		pid_t pid = owner->recent[i];
+	/* The same descriptor again, most often: the last was closed. */
+	snprintf(path, sizeof(path), "%d/fd/%s", (int)recent->pid, recent->fd);
+	name_socket(inode, wanted);
+	return link_is(owner->proc, path, wanted) ||
+	       holds(owner, recent->pid, inode, &budget, recent->fd);
+}
 
-		if (pid && is_of_account(owner, pid, policy, account) &&
-		    holds(owner, pid, inode, &budget)) {
-			describe(owner, pid, ret);
-			return true;
+static bool look_at_recent(struct socket_owner *owner, uint64_t inode,
+			   struct socket_process *ret)
+{
+	for (unsigned int i = 0; i < RECENT_MAX; i++) {
+		struct recent *recent = &owner->recent[i];
+
+		if (!recent->pid || !is_recent(owner, recent, inode))
+			continue;
+		/* The same pid and program: the parent will be, too. */
+		read_program(owner, recent->pid, ret->program);
+		if (*ret->program && !strcmp(ret->program, recent->program)) {
+			ret->pid = recent->pid;
+			ret->parent_pid = recent->parent_pid;
+		} else {
+			describe(owner, recent->pid, ret);
 		}
+		return true;
 	}
 	return false;
+}
+
+static void remember(struct socket_owner *owner,
+		     const struct socket_process *process, const char *fd)
+{
+	struct recent *recent =
+		&owner->recent[owner->recent_next++ % RECENT_MAX];
+	size_t length = strlen(process->program);
+
+	recent->pid = process->pid;
+	recent->parent_pid = process->parent_pid;
+	snprintf(recent->fd, sizeof(recent->fd), "%s", fd);
+	recent->program[0] = '\0';
+	if (length < sizeof(recent->program))
+		memcpy(recent->program, process->program, length + 1);
 }
 
 static void look_at_all(struct socket_owner *owner, const struct policy *policy,
@@ -268,6 +328,7 @@ static void look_at_all(struct socket_owner *owner, const struct policy *policy,
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	int processes = PROCESSES_MAX, budget = FDS_MAX;
 	struct dirent *entry;
+	char found[12];
 
 	if (!folder) {
 		fd_close(fd);
@@ -282,8 +343,11 @@ static void look_at_all(struct socket_owner *owner, const struct policy *policy,
 			ret->several = true; /* not all were seen */
 			break;
 		}
-		if (holds(owner, pid, inode, &budget))
-			describe(owner, pid, ret);
+		if (!holds(owner, pid, inode, &budget, found))
+			continue;
+		describe(owner, pid, ret);
+		if (ret->pid == pid)
+			remember(owner, ret, found);
 	}
 	closedir(folder);
 }
@@ -296,12 +360,9 @@ void socket_owner_process(struct socket_owner *owner,
 	ret->parent_pid = 0;
 	ret->several = false;
 	ret->program[0] = '\0';
-	if (!inode ||
-	    (!all && look_at_recent(owner, policy, account, inode, ret)))
+	if (!inode || (!all && look_at_recent(owner, inode, ret)))
 		return;
 	look_at_all(owner, policy, account, inode, all, ret);
-	if (ret->pid)
-		owner->recent[owner->recent_next++ % RECENT_MAX] = ret->pid;
 }
 
 /* What one dump collects. */

@@ -9,7 +9,7 @@
  * processes cost to look through, so it is made after the answer, except where
  * a rule names a program.
  *
- * Nobody else's descriptors are ever looked at, and no search is longer than
+ * Nobody else's descriptors are looked through, and no search is longer than
  * its bounds: beyond them, a process counts as not found.
  */
 

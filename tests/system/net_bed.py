@@ -20,6 +20,15 @@ SEEN, SINK, SINK_PORT = "/mnt/seen", "/mnt/sink", 1004
 QUEUES = "/proc/net/netfilter/nfnetlink_queue"
 
 
+# LEASH_WITHOUT: programs that this system is to be without, so that gatekeeper
+# takes the next backend.
+for program in os.environ.get("LEASH_WITHOUT", "").split():
+    if os.path.lexists(f"/usr/sbin/{program}"):
+        os.unlink(f"/usr/sbin/{program}")
+IPTABLES = next(name for name in ("iptables-legacy", "iptables")
+                if os.path.lexists(f"/usr/sbin/{name}"))
+
+
 def sh(command, check=True):
     return subprocess.run(command, shell=True, check=check, text=True,
                           capture_output=True).stdout

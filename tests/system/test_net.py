@@ -29,10 +29,10 @@ deny = ( {{ net = "{OTHER}"; reason = "not that one"; }} );
 
 wire()
 # Somebody else's rules, to be found as they are at the end.
-sh("iptables -A OUTPUT -p tcp --dport 9 -j ACCEPT; "
-   "iptables -t mangle -A OUTPUT -p tcp --dport 9 -j ACCEPT")
-theirs = sh("iptables-save -t mangle | grep -v '^#' | sed 's/\\[.*\\]//'; "
-            "iptables-save -t filter | grep -v '^#' | sed 's/\\[.*\\]//'")
+sh(f"{IPTABLES} -A OUTPUT -p tcp --dport 9 -j ACCEPT; "
+   f"{IPTABLES} -t mangle -A OUTPUT -p tcp --dport 9 -j ACCEPT")
+theirs = sh(f"{IPTABLES}-save -t mangle | grep -v '^#' | sed 's/\\[.*\\]//'; "
+            f"{IPTABLES}-save -t filter | grep -v '^#' | sed 's/\\[.*\\]//'")
 peer = Peer([ALLOWED, DENIED, 1002, SINK_PORT])
 gatekeeper = Gatekeeper(network(RULES))
 refused = ("ECONNREFUSED", "EHOSTUNREACH", "EACCES", "ENETUNREACH")
@@ -408,8 +408,43 @@ before = visits()
 as_user(PUPPY, tcp, PEER, ALLOWED)
 tap.equal("after reloads, a flow is one visit again", visits() - before, 1)
 
+# Whoever is leashed by a reload is so with what is open already.
+def ask_on(ready, seconds):
+    """Replies to datagrams of an unconnected socket, in the last second."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.1)
+        begin, late = time.monotonic(), 0
+        while time.monotonic() - begin < seconds:
+            try:
+                client.sendto(b"x", (PEER, DENIED))
+                client.recv(10)
+                late += time.monotonic() - begin > seconds - 1
+            except OSError:
+                pass
+            open(ready, "a").write("x")
+            time.sleep(0.01)
+    return late
+
+
+ready = "/home/kitten/asking"
+result, writer = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os.write(writer, json.dumps(as_user(KITTEN, ask_on, ready, 4)).encode())
+    os._exit(0)
+os.close(writer)
+while not os.path.exists(ready) or os.path.getsize(ready) < 20:
+    time.sleep(0.02)
+gatekeeper.reload(network(RULES).replace('"puppy"', '"kitten"'))
+late = json.loads(os.read(result, 4096))
+os.waitpid(pid, 0)
+tap.equal("who is leashed by a reload is so with open flows, too", late, 0)
+tap.equal("and who no longer is, is not", as_user(PUPPY, tcp, PEER, DENIED)[0],
+          "woof")
+gatekeeper.reload(network(RULES))
+
 # Somebody else's hand in the rules.
-sh("iptables -F OUTPUT")
+sh(f"{IPTABLES} -F OUTPUT")
 tap.check("without the rule that refuses, nothing leaves",
           as_user(PUPPY, tcp, PEER, DENIED)[0] in (*refused, "timeout"))
 gatekeeper.wait_for("somebody has changed the network rules")
@@ -417,19 +452,19 @@ gatekeeper.wait_for("the network rules are in place", times=1)
 time.sleep(0.5)
 answer, ms = as_user(PUPPY, tcp, PEER, DENIED)
 tap.check("it is put back", answer in refused and ms < 50, f"{answer} {ms}")
-sh("iptables -t mangle -I OUTPUT 1 -p tcp -j ACCEPT")
+sh(f"{IPTABLES} -t mangle -I OUTPUT 1 -p tcp -j ACCEPT")
 gatekeeper.wait_for("somebody has changed the network rules", times=2)
 time.sleep(0.5)
 answer, ms = as_user(PUPPY, tcp, PEER, DENIED)
 tap.check("our jump stands first again", answer in refused, f"{answer} {ms}")
-sh("iptables -t mangle -D OUTPUT -p tcp -j ACCEPT; "
-   "iptables -A OUTPUT -p tcp --dport 9 -j ACCEPT")
+sh(f"{IPTABLES} -t mangle -D OUTPUT -p tcp -j ACCEPT; "
+   f"{IPTABLES} -A OUTPUT -p tcp --dport 9 -j ACCEPT")
 
 tap.equal("stops cleanly", gatekeeper.stop(), 0)
 tap.equal("afterwards nobody is leashed",
           as_user(PUPPY, tcp, PEER, DENIED)[0], "woof")
 tap.equal("others' rules are as they were",
-          sh("iptables-save -t mangle | grep -v '^#' | sed 's/\\[.*\\]//'; "
-             "iptables-save -t filter | grep -v '^#' | sed 's/\\[.*\\]//'"),
+          sh(f"{IPTABLES}-save -t mangle | grep -v '^#' | sed 's/\\[.*\\]//'; "
+             f"{IPTABLES}-save -t filter | grep -v '^#' | sed 's/\\[.*\\]//'"),
           theirs)
 tap.finish()
