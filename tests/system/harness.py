@@ -15,6 +15,7 @@ import traceback
 
 ROOT, HELPER, PUPPY, KITTEN = 0, 64000, 64001, 64002
 SUBORDINATE = 6400005
+PATIENCE_S = 20 * float(os.environ.get("LEASH_SLOW", "1"))
 PROBE = "/usr/libexec/leash-tests/probe"
 CONFIG = "/etc/leash.conf"
 DATABASE = "/var/lib/leash/verdicts.db"
@@ -63,7 +64,7 @@ class Gatekeeper:
         with open(self.log_path, errors="replace") as log:
             return log.read()
 
-    def wait_for(self, words, times=1, seconds=20):
+    def wait_for(self, words, times=1, seconds=PATIENCE_S):
         end = time.monotonic() + seconds
         while self.words().count(words) < times:
             if time.monotonic() > end or self.process.poll() is not None:

@@ -20,18 +20,42 @@ SEEN, SINK, SINK_PORT = "/mnt/seen", "/mnt/sink", 1004
 QUEUES = "/proc/net/netfilter/nfnetlink_queue"
 
 
+# How much slower than a real one this machine is (tests/lab).
+SLOW = float(os.environ.get("LEASH_SLOW", "1"))
+
 # LEASH_WITHOUT: programs that this system is to be without, so that gatekeeper
 # takes the next backend.
 for program in os.environ.get("LEASH_WITHOUT", "").split():
     if os.path.lexists(f"/usr/sbin/{program}"):
         os.unlink(f"/usr/sbin/{program}")
-IPTABLES = next(name for name in ("iptables-legacy", "iptables")
-                if os.path.lexists(f"/usr/sbin/{name}"))
+IPTABLES = next((name for name in ("iptables-legacy", "iptables")
+                 if os.path.lexists(f"/usr/sbin/{name}")), None)
 
 
 def sh(command, check=True):
     return subprocess.run(command, shell=True, check=check, text=True,
                           capture_output=True).stdout
+
+
+# What somebody else does with the firewall, for either backend: rules of their
+# own, how those read, and two ways to lay hands on ours.
+if IPTABLES:
+    OTHERS_ADD = (f"{IPTABLES} -A OUTPUT -p tcp --dport 9 -j ACCEPT; "
+                  f"{IPTABLES} -t mangle -A OUTPUT -p tcp --dport 9 -j ACCEPT")
+    OTHERS_LIST = " ".join(
+        f"{IPTABLES}-save -t {table} | grep -v '^#' | sed 's/\\[.*\\]//';"
+        for table in ("mangle", "filter"))
+    OURS_FLUSH = (f"{IPTABLES} -F OUTPUT; "
+                  f"{IPTABLES} -A OUTPUT -p tcp --dport 9 -j ACCEPT")
+    OURS_PASS_BY = f"{IPTABLES} -t mangle -I OUTPUT 1 -p tcp -j ACCEPT"
+    OURS_PASS_BY_END = f"{IPTABLES} -t mangle -D OUTPUT -p tcp -j ACCEPT"
+else:
+    OTHERS_ADD = ("nft 'table ip theirs { chain out { type filter hook output "
+                  "priority 0; tcp dport 9 accept; }; }'")
+    OTHERS_LIST = "nft list ruleset"
+    OURS_FLUSH = "nft flush chain inet leash refuse"
+    OURS_PASS_BY = "nft delete table inet leash"
+    OURS_PASS_BY_END = "true"
 
 
 def wire():
@@ -159,7 +183,7 @@ class Peer:
                          daemon=True).start()
 
 
-def seen(protocol, target, port, settle=0.15):
+def seen(protocol, target, port, settle=0.15 * min(SLOW, 5)):
     """How many such packets have reached the peer."""
     time.sleep(settle)
     line = f"{protocol} {target} {port}\n"
@@ -187,7 +211,7 @@ def tcp(host, port, data=b"woof", source=None):
     """What comes back, or the errno; and after how many milliseconds."""
     begin = time.monotonic()
     with socket.socket(family_of(host)) as client:
-        client.settimeout(4)
+        client.settimeout(4 * min(SLOW, 5))
         try:
             if source:
                 client.bind(("", source))
@@ -201,7 +225,7 @@ def tcp(host, port, data=b"woof", source=None):
     return [answer, (time.monotonic() - begin) * 1000]
 
 
-def udp(host, port, data=b"woof", source=None, seconds=2):
+def udp(host, port, data=b"woof", source=None, seconds=2 * min(SLOW, 5)):
     begin = time.monotonic()
     with socket.socket(family_of(host), socket.SOCK_DGRAM) as client:
         client.settimeout(seconds)

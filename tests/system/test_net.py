@@ -6,6 +6,7 @@ import shutil
 from net_bed import *
 
 ALLOWED, DENIED = 1000, 1001
+AT_ONCE_MS = 50 * SLOW
 tap = Tap()
 
 
@@ -29,13 +30,14 @@ deny = ( {{ net = "{OTHER}"; reason = "not that one"; }} );
 
 wire()
 # Somebody else's rules, to be found as they are at the end.
-sh(f"{IPTABLES} -A OUTPUT -p tcp --dport 9 -j ACCEPT; "
-   f"{IPTABLES} -t mangle -A OUTPUT -p tcp --dport 9 -j ACCEPT")
-theirs = sh(f"{IPTABLES}-save -t mangle | grep -v '^#' | sed 's/\\[.*\\]//'; "
-            f"{IPTABLES}-save -t filter | grep -v '^#' | sed 's/\\[.*\\]//'")
+sh(OTHERS_ADD)
+theirs = sh(OTHERS_LIST)
 peer = Peer([ALLOWED, DENIED, 1002, SINK_PORT])
 gatekeeper = Gatekeeper(network(RULES))
 refused = ("ECONNREFUSED", "EHOSTUNREACH", "EACCES", "ENETUNREACH")
+
+tap.check("the best backend there is makes the rules",
+          f"rules are in place ({IPTABLES or 'nft'})" in gatekeeper.words())
 
 # Pairs, both families.  What is refused is so at once, and nothing leaves.
 for name, call, host, protocol in (
@@ -44,7 +46,7 @@ for name, call, host, protocol in (
     answer, ms = as_user(PUPPY, call, host, ALLOWED)
     tap.equal(f"{name}: allowed", answer, "woof")
     answer, ms = as_user(PUPPY, call, host, DENIED)
-    tap.check(f"{name}: refused at once", answer in refused and ms < 50,
+    tap.check(f"{name}: refused at once", answer in refused and ms < AT_ONCE_MS,
               f"{answer} after {ms} ms")
     tap.equal(f"{name}: no packet left", seen(protocol, host, DENIED), 0)
     tap.check(f"{name}: what was allowed arrived",
@@ -444,27 +446,23 @@ tap.equal("and who no longer is, is not", as_user(PUPPY, tcp, PEER, DENIED)[0],
 gatekeeper.reload(network(RULES))
 
 # Somebody else's hand in the rules.
-sh(f"{IPTABLES} -F OUTPUT")
+sh(OURS_FLUSH)
 tap.check("without the rule that refuses, nothing leaves",
           as_user(PUPPY, tcp, PEER, DENIED)[0] in (*refused, "timeout"))
 gatekeeper.wait_for("somebody has changed the network rules")
 gatekeeper.wait_for("the network rules are in place", times=1)
 time.sleep(0.5)
 answer, ms = as_user(PUPPY, tcp, PEER, DENIED)
-tap.check("it is put back", answer in refused and ms < 50, f"{answer} {ms}")
-sh(f"{IPTABLES} -t mangle -I OUTPUT 1 -p tcp -j ACCEPT")
+tap.check("it is put back", answer in refused and ms < AT_ONCE_MS, f"{answer} {ms}")
+sh(OURS_PASS_BY)
 gatekeeper.wait_for("somebody has changed the network rules", times=2)
 time.sleep(0.5)
 answer, ms = as_user(PUPPY, tcp, PEER, DENIED)
 tap.check("our jump stands first again", answer in refused, f"{answer} {ms}")
-sh(f"{IPTABLES} -t mangle -D OUTPUT -p tcp -j ACCEPT; "
-   f"{IPTABLES} -A OUTPUT -p tcp --dport 9 -j ACCEPT")
+sh(OURS_PASS_BY_END)
 
 tap.equal("stops cleanly", gatekeeper.stop(), 0)
 tap.equal("afterwards nobody is leashed",
           as_user(PUPPY, tcp, PEER, DENIED)[0], "woof")
-tap.equal("others' rules are as they were",
-          sh(f"{IPTABLES}-save -t mangle | grep -v '^#' | sed 's/\\[.*\\]//'; "
-             f"{IPTABLES}-save -t filter | grep -v '^#' | sed 's/\\[.*\\]//'"),
-          theirs)
+tap.equal("others' rules are as they were", sh(OTHERS_LIST), theirs)
 tap.finish()
