@@ -399,9 +399,11 @@ gatekeeper.reload(config(files=read(f"{BOX}/box") + write(f"{BOX}/other")))
 tap.equal("ld.so on a forbidden program",
           as_user(PUPPY, lambda: running(LOADER, "/usr/bin/perl", "-e1")),
           "EPERM")
-tap.equal("ld.so on a forbidden program, after an exec that failed",
-          as_user(PUPPY, lambda: probing("too-big", "/usr/bin/cat", LOADER,
-                                         "/usr/bin/perl")), "")
+# An exec that fails late has had its loader opened; older kernels fail early.
+out = as_user(PUPPY, lambda: probing("too-big", "/usr/bin/cat", LOADER,
+                                     "/usr/bin/perl"))
+tap.check("ld.so on a forbidden program, after an exec that failed",
+          out in ("", "EPERM"), out)
 tap.check("that program was refused",
           wait_rows("verdict = 'deny' AND target = '/usr/bin/perl' AND "
                     "reason LIKE 'a program loader%'"))
