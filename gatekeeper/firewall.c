@@ -108,16 +108,29 @@ static int save(struct firewall_state *state, const struct tool *tool,
 	return run(state, arguments, NULL, ret);
 }
 
-static int find_undo(struct firewall_state *state, const struct tool *tool,
-		     struct firewall_undo *ret)
+static void tables_done(struct firewall_tables *tables)
+{
+	firewall_text_found_done(&tables->mangle);
+	firewall_text_found_done(&tables->filter);
+}
+
+static int find_tables(struct firewall_state *state, const struct tool *tool,
+		       struct firewall_tables *ret)
 {
 	CLEANUP_FREE char *mangle = NULL;
 	CLEANUP_FREE char *filter = NULL;
 	int r = save(state, tool, "mangle", &mangle);
 
+	*ret = (struct firewall_tables){{NULL, NULL}, {NULL, NULL}};
 	if (!r)
 		r = save(state, tool, "filter", &filter);
-	return r ? r : firewall_text_find_undo(mangle, filter, ret);
+	if (!r)
+		r = firewall_text_find(mangle, &ret->mangle);
+	if (!r)
+		r = firewall_text_find(filter, &ret->filter);
+	if (r)
+		tables_done(ret);
+	return r;
 }
 
 /*
@@ -179,15 +192,15 @@ static int xtables_put_family(const struct policy *policy,
 			      const struct tool *tool)
 {
 	CLEANUP_FREE char *text = NULL;
-	struct firewall_undo undo;
-	int r = find_undo(state, tool, &undo);
+	struct firewall_tables tables;
+	int r = find_tables(state, tool, &tables);
 
 	if (r)
 		return r;
-	r = firewall_text_xtables(policy, tool->is_ipv6, &undo, &text);
+	r = firewall_text_xtables(policy, tool->is_ipv6, &tables, &text);
 	if (!r)
 		r = restore(state, tool, text);
-	firewall_text_done_undo(&undo);
+	tables_done(&tables);
 	return r;
 }
 
@@ -232,6 +245,64 @@ static int digest_of(struct firewall_state *state, uint64_t *ret)
 	return FIREWALL_REFUSED;
 }
 
+static int xtables_remove_family(struct firewall_state *state,
+				 const struct tool *tool)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct firewall_tables tables;
+	int r = find_tables(state, tool, &tables);
+
+	if (r)
+		return r;
+	if (*tables.mangle.chains || *tables.filter.chains)
+		r = firewall_text_xtables_removal(&tables, &text);
+	if (!r && text)
+		r = restore(state, tool, text);
+	tables_done(&tables);
+	return r;
+}
+
+static int xtables_remove(struct firewall_state *state,
+			  const struct tool tools[2])
+{
+	int r = xtables_remove_family(state, &tools[0]);
+	int r6 = has_ipv6() ? xtables_remove_family(state, &tools[1]) : 0;
+
+	return r ? r : r6;
+}
+
+static int remove_by(struct firewall_state *state, uint32_t backend)
+{
+	char *const arguments[] = {(char *)"nft",	   (char *)"delete",
+				   (char *)"table",	   (char *)"inet",
+				   (char *)FIREWALL_TABLE, NULL};
+
+	switch ((enum firewall_backend)backend) {
+	case FIREWALL_NFT:
+		return run(state, arguments, NULL, NULL);
+	case FIREWALL_XTABLES:
+		return xtables_remove(state, xtables[1]);
+	case FIREWALL_XTABLES_LEGACY:
+		return xtables_remove(state, xtables[0]);
+	case FIREWALL_NONE:
+		break;
+	}
+	return 0;
+}
+
+/*
+ * What a predecessor that died has left by another backend would send every
+ * packet to the queue.  That it cannot be looked for means it is not there.
+ */
+static void remove_leftovers(const struct firewall_state *state)
+{
+	struct firewall_state other = *state;
+
+	for (uint32_t i = FIREWALL_NFT; i <= FIREWALL_XTABLES; i++)
+		if (i != state->backend && remove_by(&other, i) < 0)
+			return;
+}
+
 int firewall_put(const struct policy *policy, struct firewall_state *state)
 {
 	int r = FIREWALL_REFUSED;
@@ -246,7 +317,10 @@ int firewall_put(const struct policy *policy, struct firewall_state *state)
 		if (!r)
 			state->backend = i;
 	}
-	return r ? r : digest_of(state, &state->digest);
+	if (r)
+		return r;
+	remove_leftovers(state);
+	return digest_of(state, &state->digest);
 }
 
 int firewall_verify(struct firewall_state *state)
@@ -259,48 +333,9 @@ int firewall_verify(struct firewall_state *state)
 	return r || digest != state->digest ? FIREWALL_CHANGED : 0;
 }
 
-static int xtables_remove_family(struct firewall_state *state,
-				 const struct tool *tool)
-{
-	CLEANUP_FREE char *text = NULL;
-	struct firewall_undo undo;
-	int r = find_undo(state, tool, &undo);
-
-	if (r)
-		return r;
-	r = firewall_text_xtables_removal(&undo, &text);
-	if (!r)
-		r = restore(state, tool, text);
-	firewall_text_done_undo(&undo);
-	return r;
-}
-
-static int xtables_remove(struct firewall_state *state,
-			  const struct tool tools[2])
-{
-	int r = xtables_remove_family(state, &tools[0]);
-	int r6 = has_ipv6() ? xtables_remove_family(state, &tools[1]) : 0;
-
-	return r ? r : r6;
-}
-
 int firewall_remove(struct firewall_state *state)
 {
-	char *const arguments[] = {(char *)"nft",	   (char *)"delete",
-				   (char *)"table",	   (char *)"inet",
-				   (char *)FIREWALL_TABLE, NULL};
-
-	switch ((enum firewall_backend)state->backend) {
-	case FIREWALL_NFT:
-		return run(state, arguments, NULL, NULL);
-	case FIREWALL_XTABLES:
-		return xtables_remove(state, xtables[1]);
-	case FIREWALL_XTABLES_LEGACY:
-		return xtables_remove(state, xtables[0]);
-	case FIREWALL_NONE:
-		break;
-	}
-	return 0;
+	return remove_by(state, state->backend);
 }
 
 const char *firewall_backend_word(uint32_t backend)

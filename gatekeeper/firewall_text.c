@@ -9,99 +9,104 @@
 
 #define MASK "0x%08" PRIx32
 
-static const char *const inbound_chains[] = {
-	[POLICY_INBOUND_DENY] = "in_deny",
-	[POLICY_INBOUND_LOOPBACK] = "in_loopback",
-	[POLICY_INBOUND_ANY] = "in_any",
-};
-
-static const char *const inbound_upper[] = {
-	[POLICY_INBOUND_DENY] = "LEASH-IN-DENY",
-	[POLICY_INBOUND_LOOPBACK] = "LEASH-IN-LOOP",
-	[POLICY_INBOUND_ANY] = "LEASH-IN-ANY",
-};
-
-static uint32_t inbound_of(const struct policy *policy, uint32_t range)
-{
-	return policy->accounts[policy->uids[range].account].inbound;
-}
-
-static int finish(FILE *out)
+static int finish(FILE *out, char **text, char **ret)
 {
 	bool failed = ferror(out) != 0;
 
-	return fclose(out) || failed ? -ENOMEM : 0;
+	if (fclose(out) || failed) {
+		free(*text);
+		return -ENOMEM;
+	}
+	*ret = *text;
+	return 0;
 }
 
-static void write_nft_output(const struct policy *policy, uint32_t mark,
-			     FILE *out)
+static uint32_t mark_of(const struct policy *policy, uint32_t account)
 {
+	return net_queue_mark(policy_header(policy)->generation, account);
+}
+
+/* How many different marks there are. */
+static uint32_t count_marks(const struct policy *policy)
+{
+	uint32_t count = policy_header(policy)->accounts.count;
+
+	return count < NET_MARK_ACCOUNTS ? count : NET_MARK_ACCOUNTS;
+}
+
+static void write_nft_inbound(enum policy_inbound inbound, FILE *out)
+{
+	switch (inbound) {
+	case POLICY_INBOUND_ANY:
+		fprintf(out, "  ct direction reply accept\n");
+		return;
+	case POLICY_INBOUND_LOOPBACK:
+		fprintf(out, "  ct direction reply oifname \"lo\" accept\n");
+		break;
+	case POLICY_INBOUND_DENY:
+		break;
+	}
+	fprintf(out, "  ct direction reply queue num %d\n", NET_QUEUE_IN);
+}
+
+static void write_nft_account(const struct policy *policy, uint32_t account,
+			      FILE *out)
+{
+	const struct policy_account *entry = policy_account(policy, account);
+
 	fprintf(out,
-		" chain output {\n"
-		"  type filter hook output priority mangle - 1;\n"
-		"  ct direction original ct mark & " MASK " == " MASK
-		" accept\n"
+		" chain account_%" PRIu32 " {\n"
+		"  tcp flags & (fin | syn | rst | ack) == syn queue num %d\n"
 		"  ct direction original ct mark & " MASK " == " MASK
 		" accept\n",
-		NET_MARK_MASK, mark | NET_MARK_OTHERS, NET_MARK_MASK, mark);
+		account, NET_QUEUE_OUT, NET_MARK_MASK,
+		mark_of(policy, account));
+	write_nft_inbound((enum policy_inbound)entry->inbound, out);
+	fprintf(out, "  queue num %d\n }\n", NET_QUEUE_OUT);
+}
+
+static void write_nft_output(const struct policy *policy, FILE *out)
+{
+	fprintf(out, " chain output {\n"
+		     "  type filter hook output priority mangle - 1;\n");
 	for (uint32_t i = 0; i < policy->header->uids.count; i++) {
 		const struct policy_uid_range *range = &policy->uids[i];
 
 		fprintf(out, "  meta skuid %" PRIu32, range->first);
 		if (range->last != range->first)
 			fprintf(out, "-%" PRIu32, range->last);
-		fprintf(out, " goto %s\n",
-			inbound_chains[inbound_of(policy, i)]);
+		fprintf(out, " goto account_%" PRIu32 "\n", range->account);
 	}
-	fprintf(out,
-		"  ct direction original ct mark & " MASK " != 0 "
-		"ct mark & " MASK " == 0 queue num %d\n"
-		"  ct direction original ct mark set ct mark & " MASK " | " MASK
-		"\n }\n",
-		NET_MARK_MASK, NET_MARK_OTHERS, NET_QUEUE_OUT, ~NET_MARK_MASK,
-		mark | NET_MARK_OTHERS);
+	fprintf(out, "  ct mark & " MASK " == 0 accept\n", NET_MARK_MASK);
+	for (uint32_t i = 0; i < count_marks(policy); i++)
+		fprintf(out, "  ct mark & " MASK " == " MASK " accept\n",
+			NET_MARK_MASK, mark_of(policy, i));
+	fprintf(out, "  ct direction original queue num %d\n }\n",
+		NET_QUEUE_OUT);
 }
 
-static void write_nft_chains(uint32_t mark, FILE *out)
+/* Keep a packet's mark with its flow; nft wants constants. */
+static void write_nft_save(uint32_t mark, uint32_t kept, FILE *out)
 {
 	fprintf(out,
-		" chain judge {\n"
-		"  ct mark & " MASK " == " MASK " accept\n"
-		"  queue num %d\n }\n",
-		NET_MARK_MASK, mark, NET_QUEUE_OUT);
-	fprintf(out,
-		" chain in_deny {\n"
-		"  ct direction reply queue num %d\n"
-		"  goto judge\n }\n"
-		" chain in_loopback {\n"
-		"  ct direction reply oifname \"lo\" accept\n"
-		"  ct direction reply queue num %d\n"
-		"  goto judge\n }\n"
-		" chain in_any {\n"
-		"  ct direction reply accept\n"
-		"  goto judge\n }\n",
-		NET_QUEUE_IN, NET_QUEUE_IN);
+		"  meta mark & " MASK " == " MASK " ct mark set ct mark & " MASK
+		" | " MASK "\n",
+		NET_MARK_MASK, mark, ~NET_MARK_MASK, kept);
 }
 
-static void write_nft_keep(uint32_t mark, FILE *out)
+static void write_nft_keep(const struct policy *policy, FILE *out)
 {
-	const uint32_t marks[] = {mark, mark | NET_MARK_OTHERS};
-
 	fprintf(out,
 		" chain keep {\n"
 		"  type filter hook postrouting priority mangle - 1;\n"
 		"  meta mark & " MASK " == 0 accept\n"
 		"  meta mark & " MASK " == " MASK " drop\n",
 		NET_MARK_MASK, NET_MARK_MASK, NET_MARK_DENIED);
-	for (int i = 0; i < 2; i++)
-		fprintf(out,
-			"  meta mark & " MASK " == " MASK
-			" ct mark set ct mark & " MASK " | " MASK "\n"
-			"  meta mark & " MASK " == " MASK
-			" meta mark set meta mark & " MASK "\n",
-			NET_MARK_MASK, marks[i], ~NET_MARK_MASK, marks[i],
-			NET_MARK_MASK, marks[i], ~NET_MARK_MASK);
-	fprintf(out, " }\n");
+	for (uint32_t i = 0; i < count_marks(policy); i++)
+		write_nft_save(mark_of(policy, i), mark_of(policy, i), out);
+	write_nft_save(NET_MARK_CLEAR, 0, out);
+	fprintf(out, "  meta mark set meta mark & " MASK "\n }\n",
+		~NET_MARK_MASK);
 }
 
 static void write_nft_refuse(FILE *out)
@@ -117,238 +122,252 @@ static void write_nft_refuse(FILE *out)
 
 int firewall_text_nft(const struct policy *policy, char **ret)
 {
-	uint32_t mark = net_queue_mark(policy_header(policy)->generation);
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int r;
 
 	if (!out)
 		return -ENOMEM;
-	/* Chains that are jumped to come before those that jump. */
+	/* Chains that are gone to come before those that go. */
 	fprintf(out, "table inet " FIREWALL_TABLE "\n"
 		     "delete table inet " FIREWALL_TABLE "\n"
 		     "table inet " FIREWALL_TABLE " {\n");
-	write_nft_chains(mark, out);
-	write_nft_output(policy, mark, out);
-	write_nft_keep(mark, out);
+	for (uint32_t i = 0; i < policy->header->accounts.count; i++)
+		write_nft_account(policy, i, out);
+	write_nft_output(policy, out);
+	write_nft_keep(policy, out);
 	write_nft_refuse(out);
 	fprintf(out, "}\n");
-	r = finish(out);
-	if (r) {
-		free(text);
-		return r;
-	}
-	*ret = text;
-	return 0;
+	return finish(out, &text, ret);
 }
 
-static void write_judged(FILE *out, const char *chain)
+static void write_inbound(enum policy_inbound inbound, uint32_t account,
+			  FILE *out)
 {
-	fprintf(out, "-A %s -j LEASH-JUDGE\n", chain);
-}
-
-static void write_xtables_output(const struct policy *policy, uint32_t mark,
-				 FILE *out)
-{
-	const char *output = FIREWALL_CHAIN_OUTPUT;
-	const uint32_t marks[] = {mark | NET_MARK_OTHERS, mark};
-
-	/* First, because it ends here for all packets but the first of each. */
-	for (int i = 0; i < 2; i++)
+	switch (inbound) {
+	case POLICY_INBOUND_ANY:
 		fprintf(out,
-			"-A %s -m connmark --mark " MASK "/" MASK
-			" -m conntrack --ctdir ORIGINAL -j RETURN\n",
-			output, marks[i], NET_MARK_MASK);
+			"-A LEASH-ACCOUNT-%" PRIu32
+			" -m conntrack --ctdir REPLY -j RETURN\n",
+			account);
+		return;
+	case POLICY_INBOUND_LOOPBACK:
+		fprintf(out,
+			"-A LEASH-ACCOUNT-%" PRIu32
+			" -o lo -m conntrack --ctdir REPLY -j RETURN\n",
+			account);
+		break;
+	case POLICY_INBOUND_DENY:
+		break;
+	}
+	fprintf(out,
+		"-A LEASH-ACCOUNT-%" PRIu32
+		" -m conntrack --ctdir REPLY -j NFQUEUE --queue-num %d\n",
+		account, NET_QUEUE_IN);
+}
+
+static void write_account(const struct policy *policy, uint32_t account,
+			  FILE *out)
+{
+	const struct policy_account *entry = policy_account(policy, account);
+
+	fprintf(out,
+		"-A LEASH-ACCOUNT-%" PRIu32
+		" -p tcp --tcp-flags FIN,SYN,RST,ACK SYN -j NFQUEUE "
+		"--queue-num %d\n"
+		"-A LEASH-ACCOUNT-%" PRIu32 " -m connmark --mark " MASK "/" MASK
+		" -m conntrack --ctdir ORIGINAL -j RETURN\n",
+		account, NET_QUEUE_OUT, account, mark_of(policy, account),
+		NET_MARK_MASK);
+	write_inbound((enum policy_inbound)entry->inbound, account, out);
+	fprintf(out, "-A LEASH-ACCOUNT-%" PRIu32 " -j NFQUEUE --queue-num %d\n",
+		account, NET_QUEUE_OUT);
+}
+
+static void write_output(const struct policy *policy, FILE *out)
+{
 	for (uint32_t i = 0; i < policy->header->uids.count; i++) {
 		const struct policy_uid_range *range = &policy->uids[i];
 
 		fprintf(out,
-			"-A %s -m owner --uid-owner %" PRIu32 "-%" PRIu32
-			" -g %s\n",
-			output, range->first, range->last,
-			inbound_upper[inbound_of(policy, i)]);
+			"-A LEASH-OUTPUT -m owner --uid-owner %" PRIu32
+			"-%" PRIu32 " -g LEASH-ACCOUNT-%" PRIu32 "\n",
+			range->first, range->last, range->account);
 	}
 	fprintf(out,
-		"-A %s -m connmark ! --mark 0/" MASK
-		" -m connmark --mark 0/" MASK
-		" -m conntrack --ctdir ORIGINAL -j NFQUEUE "
-		"--queue-num %d\n"
-		"-A %s -m conntrack --ctdir ORIGINAL -j CONNMARK "
-		"--set-xmark " MASK "/" MASK "\n",
-		output, NET_MARK_MASK, NET_MARK_OTHERS, NET_QUEUE_OUT, output,
-		marks[0], NET_MARK_MASK);
+		"-A LEASH-OUTPUT -m connmark --mark 0/" MASK " -j RETURN\n",
+		NET_MARK_MASK);
+	for (uint32_t i = 0; i < count_marks(policy); i++)
+		fprintf(out,
+			"-A LEASH-OUTPUT -m connmark --mark " MASK "/" MASK
+			" -j RETURN\n",
+			mark_of(policy, i), NET_MARK_MASK);
+	/* Without a conntrack entry there is nothing to go by. */
+	fprintf(out,
+		"-A LEASH-OUTPUT -m conntrack --ctdir ORIGINAL -m connmark "
+		"! --mark 0/" MASK " -j NFQUEUE --queue-num %d\n",
+		NET_MARK_MASK, NET_QUEUE_OUT);
 }
 
-static void write_xtables_chains(uint32_t mark, FILE *out)
+static void write_keep(FILE *out)
 {
-	const char *deny = inbound_upper[POLICY_INBOUND_DENY];
-	const char *loopback = inbound_upper[POLICY_INBOUND_LOOPBACK];
-	const char *any = inbound_upper[POLICY_INBOUND_ANY];
-
 	fprintf(out,
-		"-A LEASH-JUDGE -m connmark --mark " MASK "/" MASK
-		" -j RETURN\n"
-		"-A LEASH-JUDGE -j NFQUEUE --queue-num %d\n",
-		mark, NET_MARK_MASK, NET_QUEUE_OUT);
-	fprintf(out,
-		"-A %s -m conntrack --ctdir REPLY -j NFQUEUE "
-		"--queue-num %d\n",
-		deny, NET_QUEUE_IN);
-	write_judged(out, deny);
-	fprintf(out,
-		"-A %s -o lo -m conntrack --ctdir REPLY -j RETURN\n"
-		"-A %s -m conntrack --ctdir REPLY -j NFQUEUE --queue-num %d\n",
-		loopback, loopback, NET_QUEUE_IN);
-	write_judged(out, loopback);
-	fprintf(out, "-A %s -m conntrack --ctdir REPLY -j RETURN\n", any);
-	write_judged(out, any);
+		"-A LEASH-KEEP -m mark --mark " MASK "/" MASK " -j DROP\n"
+		"-A LEASH-KEEP -m mark --mark " MASK "/" MASK
+		" -j CONNMARK --set-xmark 0/" MASK "\n"
+		"-A LEASH-KEEP -m mark ! --mark " MASK "/" MASK
+		" -j CONNMARK --save-mark --nfmask " MASK " --ctmask " MASK "\n"
+		"-A LEASH-KEEP -j MARK --set-xmark 0/" MASK "\n",
+		NET_MARK_DENIED, NET_MARK_MASK, NET_MARK_CLEAR, NET_MARK_MASK,
+		NET_MARK_MASK, NET_MARK_CLEAR, NET_MARK_MASK, NET_MARK_MASK,
+		NET_MARK_MASK, NET_MARK_MASK);
 }
 
-static void write_xtables_keep(FILE *out)
+static void write_refuse(bool is_ipv6, FILE *out)
 {
-	const char *keep = FIREWALL_CHAIN_KEEP;
-
 	fprintf(out,
-		"-A %s -m mark --mark " MASK "/" MASK " -j DROP\n"
-		"-A %s -j CONNMARK --save-mark --nfmask " MASK " --ctmask " MASK
-		"\n"
-		"-A %s -j MARK --set-xmark 0/" MASK "\n",
-		keep, NET_MARK_DENIED, NET_MARK_MASK, keep, NET_MARK_MASK,
-		NET_MARK_MASK, keep, NET_MARK_MASK);
-}
-
-static void write_xtables_refuse(bool is_ipv6, FILE *out)
-{
-	const char *refuse = FIREWALL_CHAIN_REFUSE;
-
-	fprintf(out,
-		"-A %s -p tcp -j REJECT --reject-with tcp-reset\n"
-		"-A %s -j REJECT --reject-with %s\n",
-		refuse, refuse,
+		"-A LEASH-REFUSE -p tcp -j REJECT --reject-with tcp-reset\n"
+		"-A LEASH-REFUSE -j REJECT --reject-with %s\n",
 		is_ipv6 ? "icmp6-adm-prohibited" : "icmp-admin-prohibited");
 }
 
-/* Naming a chain makes it, or empties it where it is. */
-static void name_chains(FILE *out)
+/* Say something about each chain of a list. */
+static void for_chains(const char *chains, const char *before,
+		       const char *behind, FILE *out)
 {
-	fprintf(out, ":" FIREWALL_CHAIN_OUTPUT " - [0:0]\n"
-		     ":" FIREWALL_CHAIN_KEEP " - [0:0]\n"
-		     ":LEASH-JUDGE - [0:0]\n");
-	for (int i = POLICY_INBOUND_DENY; i <= POLICY_INBOUND_ANY; i++)
-		fprintf(out, ":%s - [0:0]\n", inbound_upper[i]);
+	while (*chains) {
+		size_t length = strcspn(chains, "\n");
+
+		fprintf(out, "%s%.*s%s\n", before, (int)length, chains, behind);
+		chains += length + (chains[length] == '\n');
+	}
+}
+
+/* Account chains that the last policy needed and this one does not. */
+static void delete_unused(const char *chains, uint32_t accounts, FILE *out)
+{
+	while (*chains) {
+		size_t length = strcspn(chains, "\n");
+		uint32_t account;
+
+		if (sscanf(chains, "LEASH-ACCOUNT-%" SCNu32, &account) == 1 &&
+		    account >= accounts)
+			fprintf(out, "-X %.*s\n", (int)length, chains);
+		chains += length + (chains[length] == '\n');
+	}
+}
+
+static void write_filter(const struct firewall_found *found, bool is_ipv6,
+			 FILE *out)
+{
+	/* Naming a chain makes it, or empties it where it is. */
+	fprintf(out, "*filter\n:LEASH-REFUSE - [0:0]\n");
+	write_refuse(is_ipv6, out);
+	fprintf(out,
+		"%s-I OUTPUT 1 -m mark --mark " MASK "/" MASK
+		" -j LEASH-REFUSE\nCOMMIT\n",
+		found->jumps, NET_MARK_DENIED, NET_MARK_MASK);
+}
+
+static void write_mangle(const struct policy *policy,
+			 const struct firewall_found *found, FILE *out)
+{
+	uint32_t accounts = policy->header->accounts.count;
+
+	fprintf(out, "*mangle\n");
+	for_chains(found->chains, ":", " - [0:0]", out);
+	fprintf(out, ":LEASH-OUTPUT - [0:0]\n:LEASH-KEEP - [0:0]\n");
+	for (uint32_t i = 0; i < accounts; i++)
+		fprintf(out, ":LEASH-ACCOUNT-%" PRIu32 " - [0:0]\n", i);
+	for (uint32_t i = 0; i < accounts; i++)
+		write_account(policy, i, out);
+	write_output(policy, out);
+	write_keep(out);
+	fprintf(out,
+		"%s-I OUTPUT 1 -j LEASH-OUTPUT\n"
+		"-I POSTROUTING 1 -m mark ! --mark 0/" MASK " -j LEASH-KEEP\n",
+		found->jumps, NET_MARK_MASK);
+	delete_unused(found->chains, accounts, out);
+	fprintf(out, "COMMIT\n");
 }
 
 int firewall_text_xtables(const struct policy *policy, bool is_ipv6,
-			  const struct firewall_undo *undo, char **ret)
+			  const struct firewall_tables *found, char **ret)
 {
-	uint32_t mark = net_queue_mark(policy_header(policy)->generation);
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int r;
 
 	if (!out)
 		return -ENOMEM;
 	/* What refuses is there before what judges. */
-	fprintf(out, "*filter\n:" FIREWALL_CHAIN_REFUSE " - [0:0]\n");
-	write_xtables_refuse(is_ipv6, out);
-	fprintf(out,
-		"%s-I OUTPUT 1 -m mark --mark " MASK "/" MASK
-		" -j " FIREWALL_CHAIN_REFUSE "\nCOMMIT\n*mangle\n",
-		undo->filter, NET_MARK_DENIED, NET_MARK_MASK);
-	name_chains(out);
-	write_xtables_output(policy, mark, out);
-	write_xtables_chains(mark, out);
-	write_xtables_keep(out);
-	fprintf(out,
-		"%s-I OUTPUT 1 -j " FIREWALL_CHAIN_OUTPUT "\n"
-		"-I POSTROUTING 1 -m mark ! --mark 0/" MASK
-		" -j " FIREWALL_CHAIN_KEEP "\nCOMMIT\n",
-		undo->mangle, NET_MARK_MASK);
-	r = finish(out);
-	if (r) {
-		free(text);
-		return r;
-	}
-	*ret = text;
-	return 0;
+	write_filter(&found->filter, is_ipv6, out);
+	write_mangle(policy, &found->mangle, out);
+	return finish(out, &text, ret);
 }
 
-int firewall_text_xtables_removal(const struct firewall_undo *undo, char **ret)
+static void write_removal(const char *table, const struct firewall_found *found,
+			  FILE *out)
+{
+	fprintf(out, "*%s\n", table);
+	for_chains(found->chains, ":", " - [0:0]", out);
+	fputs(found->jumps, out);
+	for_chains(found->chains, "-X ", "", out);
+	fprintf(out, "COMMIT\n");
+}
+
+int firewall_text_xtables_removal(const struct firewall_tables *found,
+				  char **ret)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int r;
 
 	if (!out)
 		return -ENOMEM;
-	fprintf(out, "*mangle\n");
-	name_chains(out);
-	fputs(undo->mangle, out);
-	fprintf(out, "-X " FIREWALL_CHAIN_OUTPUT "\n"
-		     "-X " FIREWALL_CHAIN_KEEP "\n");
-	for (int i = POLICY_INBOUND_DENY; i <= POLICY_INBOUND_ANY; i++)
-		fprintf(out, "-X %s\n", inbound_upper[i]);
-	fprintf(out, "-X LEASH-JUDGE\nCOMMIT\n"
-		     "*filter\n:" FIREWALL_CHAIN_REFUSE " - [0:0]\n");
-	fputs(undo->filter, out);
-	fprintf(out, "-X " FIREWALL_CHAIN_REFUSE "\nCOMMIT\n");
-	r = finish(out);
-	if (r) {
-		free(text);
-		return r;
-	}
-	*ret = text;
-	return 0;
+	write_removal("mangle", &found->mangle, out);
+	write_removal("filter", &found->filter, out);
+	return finish(out, &text, ret);
 }
 
-/* "-A CHAIN ... -j LEASH-..." of a built-in chain, as a deletion. */
-static int find_in(const char *text, char **ret)
+static void find_in_line(const char *line, size_t length, FILE *jumps,
+			 FILE *chains)
 {
-	char *found = NULL;
-	size_t size;
-	FILE *out = open_memstream(&found, &size);
-	int r;
+	if (!strncmp(line, ":LEASH-", 7))
+		fprintf(chains, "%.*s\n", (int)strcspn(line + 1, " \n"),
+			line + 1);
+	else if (!strncmp(line, "-A ", 3) && strncmp(line, "-A LEASH-", 9) &&
+		 memmem(line, length, " -j LEASH-", 10))
+		fprintf(jumps, "-D%.*s\n", (int)(length - 2), line + 2);
+}
 
-	if (!out)
-		return -ENOMEM;
-	for (const char *line = text; *line;) {
+int firewall_text_find(const char *saved, struct firewall_found *ret)
+{
+	struct firewall_found found = {NULL, NULL};
+	size_t sizes[2];
+	FILE *jumps = open_memstream(&found.jumps, &sizes[0]);
+	FILE *chains = open_memstream(&found.chains, &sizes[1]);
+	int r = 0;
+
+	for (const char *line = saved; jumps && chains && *line;) {
 		size_t length = strcspn(line, "\n");
-		const char *jump = memmem(line, length, " -j LEASH-", 10);
 
-		if (jump && !strncmp(line, "-A ", 3) &&
-		    strncmp(line, "-A LEASH-", 9))
-			fprintf(out, "-D%.*s\n", (int)(length - 2), line + 2);
+		find_in_line(line, length, jumps, chains);
 		line += length + (line[length] == '\n');
 	}
-	r = finish(out);
+	if (!jumps || fclose(jumps))
+		r = -ENOMEM;
+	if (!chains || fclose(chains))
+		r = -ENOMEM;
 	if (r)
-		free(found);
+		firewall_text_found_done(&found);
 	else
 		*ret = found;
 	return r;
 }
 
-int firewall_text_find_undo(const char *mangle, const char *filter,
-			    struct firewall_undo *ret)
+void firewall_text_found_done(struct firewall_found *found)
 {
-	CLEANUP_FREE char *one = NULL;
-	CLEANUP_FREE char *other = NULL;
-	int r = find_in(mangle, &one);
-
-	if (!r)
-		r = find_in(filter, &other);
-	if (r)
-		return r;
-	ret->mangle = STEAL(one);
-	ret->filter = STEAL(other);
-	return 0;
-}
-
-void firewall_text_done_undo(struct firewall_undo *undo)
-{
-	undo->mangle = cleanup_free(undo->mangle);
-	undo->filter = cleanup_free(undo->filter);
+	found->jumps = cleanup_free(found->jumps);
+	found->chains = cleanup_free(found->chains);
 }

@@ -6,19 +6,18 @@
  * Pure: policy in, text for nft or for iptables-restore out.  The rules of
  * both say the same:
  *
- *   output      a packet of a leashed uid is judged, unless its flow carries
- *               the mark of the generation in force; so is a packet without
- *               an owner in a flow that an account began; a flow that nobody
- *               leashed has begun is marked as such, and passed over from
- *               then on
- *   in_*        what an account answers to those who connect to it, by its
- *               `inbound`
+ *   output      a packet of a leashed uid goes to its account's chain; one
+ *               without an owner is judged if its flow was an account's under
+ *               an older policy
+ *   account N   the first packet of a TCP connection is always judged, others
+ *               unless their flow carries the account's mark; what answers
+ *               those who connect to the account follows its `inbound`
  *   keep        keeps the mark of what was allowed with the flow, and drops
  *               what was denied, should the next not have refused it
  *   refuse      refuses what was denied: TCP reset, ICMP prohibited
  *
- * No rule lets anything pass that no gate has answered: a queue without a
- * reader drops.
+ * No rule lets anything of an account pass that no gate has answered: a queue
+ * without a reader drops.
  */
 
 #include <stdbool.h>
@@ -26,33 +25,32 @@
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/policy/image.h"
 
+#define FIREWALL_TABLE "leash" /* nft's */
+
 /* One transaction that puts the table in place of whatever it was before. */
 MUST_CHECK int firewall_text_nft(const struct policy *policy, char **ret);
 
-/*
- * Input for iptables-restore --noflush, or ip6tables-restore.  undo takes away
- * the jumps to our chains that are there now: lines of `-D`, for each table.
- */
-struct firewall_undo {
-	char *mangle; /* owned, may be empty */
-	char *filter;
+/* What of ours stands in a table of iptables. */
+struct firewall_found {
+	char *jumps;  /* owned; `-D` lines that take away the jumps to it */
+	char *chains; /* owned; the names of its chains, one a line */
 };
 
-void firewall_text_done_undo(struct firewall_undo *undo);
+/* Find that in what iptables-save says of the table. */
+MUST_CHECK int firewall_text_find(const char *saved,
+				  struct firewall_found *ret);
+void firewall_text_found_done(struct firewall_found *found);
 
-/* Find those jumps in what iptables-save says of the two tables. */
-MUST_CHECK int firewall_text_find_undo(const char *mangle, const char *filter,
-				       struct firewall_undo *ret);
+struct firewall_tables {
+	struct firewall_found mangle;
+	struct firewall_found filter;
+};
 
+/* Input for iptables-restore --noflush, or ip6tables-restore. */
 MUST_CHECK int firewall_text_xtables(const struct policy *policy, bool is_ipv6,
-				     const struct firewall_undo *undo,
+				     const struct firewall_tables *found,
 				     char **ret);
 
 /* The same input that takes all of it away. */
-MUST_CHECK int firewall_text_xtables_removal(const struct firewall_undo *undo,
-					     char **ret);
-
-#define FIREWALL_TABLE	      "leash" /* nft's */
-#define FIREWALL_CHAIN_OUTPUT "LEASH-OUTPUT"
-#define FIREWALL_CHAIN_KEEP   "LEASH-KEEP"
-#define FIREWALL_CHAIN_REFUSE "LEASH-REFUSE"
+MUST_CHECK int
+firewall_text_xtables_removal(const struct firewall_tables *found, char **ret);

@@ -39,8 +39,6 @@ struct net_gate {
 	struct socket_owner *owner;
 	struct patience patience;
 	struct policy *policy; /* NULL before the first */
-	uint32_t allowed_mark;
-	uint32_t others_mark;
 	bool orphaned;
 	bool stopping;
 	int64_t complained_s;
@@ -280,7 +278,7 @@ static void answer_packet(struct net_gate *gate,
 	begin(gate, queued, &asked);
 	if (queued->has_uid && asked.flow.account == POLICY_NONE) {
 		/* Rules of an older policy: its owner is leashed no more. */
-		if (queue_pass(gate->queue, queued, mark | gate->others_mark))
+		if (queue_pass(gate->queue, queued, mark | NET_MARK_CLEAR))
 			log_warning("the kernel does not take a verdict: %m");
 		return;
 	}
@@ -292,8 +290,11 @@ static void answer_packet(struct net_gate *gate,
 	if (answer.verdict == POLICY_DENY && answer.log &&
 	    asked.flow.account != POLICY_NONE && !asked.process_known)
 		find_process(gate, &asked, false);
-	mark |= answer.verdict == POLICY_DENY ? NET_MARK_DENIED
-					      : gate->allowed_mark;
+	mark |= answer.verdict == POLICY_DENY
+			? NET_MARK_DENIED
+			: net_queue_mark(
+				  policy_header(gate->policy)->generation,
+				  asked.flow.account);
 	if (queue_pass(gate->queue, queued, mark))
 		log_warning("the kernel does not take a verdict: %m");
 	if (answer.log)
@@ -375,8 +376,6 @@ static int load_policy(struct net_gate *gate, int fd, uint64_t *ret_generation)
 	*ret_generation = policy_header(policy)->generation;
 	policy_free(gate->policy);
 	gate->policy = STEAL(policy);
-	gate->allowed_mark = net_queue_mark(*ret_generation);
-	gate->others_mark = net_queue_mark_others(*ret_generation);
 	r = socket_owner_cut(gate->owner, must_cut, gate);
 	if (r < 0) {
 		errno = -r;

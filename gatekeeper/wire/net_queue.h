@@ -7,31 +7,31 @@
  * queue; the net gate answers with a mark; the rules keep that mark with the
  * flow (ct mark), and a flow that has it is not asked about again.
  *
- * The mark is one byte, the highest, of packet and flow.  Its value says under
- * which generation of the policy the flow was allowed, or found to be nobody's
- * who is leashed: after a reload the rules ask for other values, so every flow
- * is looked at again at its next packet, without anybody having to find it.
- * Values come round again after 126 reloads.
+ * The mark is one byte, the highest, of packet and flow.  Its value says for
+ * which account the flow was allowed and under which generation of the policy:
+ * after a reload the rules ask for other values, so every flow is judged again
+ * at its next packet, without anybody having to find it; and whoever uses the
+ * port of a flow that has ended, while the kernel still knows it, is judged
+ * unless it is the same account.  Values come round again after 63 reloads.
  */
 
 #include <stdint.h>
 
-#define NET_QUEUE_OUT	7845 /* flows the account begins */
-#define NET_QUEUE_IN	7846 /* its answers to those who connect to it */
+#define NET_QUEUE_OUT	  7845 /* flows the account begins */
+#define NET_QUEUE_IN	  7846 /* its answers to those who connect to it */
 
-#define NET_MARK_MASK	UINT32_C(0xff000000)
-#define NET_MARK_DENIED UINT32_C(0xff000000) /* packets only */
-#define NET_MARK_OTHERS UINT32_C(0x01000000) /* this bit: not of an account */
-#define NET_MARK_VALUES 126
+#define NET_MARK_MASK	  UINT32_C(0xff000000)
+#define NET_MARK_DENIED	  UINT32_C(0xff000000) /* packets only */
+#define NET_MARK_CLEAR	  UINT32_C(0xfe000000) /* packets: forget the flow's */
 
-/* The mark of flows allowed under this generation. */
-static inline uint32_t net_queue_mark(uint64_t generation)
+#define NET_MARK_VALUES	  252
+#define NET_MARK_ACCOUNTS 4 /* beyond, accounts share values */
+
+/* The mark of flows allowed to account under this generation. */
+static inline uint32_t net_queue_mark(uint64_t generation, uint32_t account)
 {
-	return (uint32_t)(generation % NET_MARK_VALUES * 2 + 2) << 24;
-}
+	uint64_t number =
+		generation * NET_MARK_ACCOUNTS + account % NET_MARK_ACCOUNTS;
 
-/* The mark of other users' flows. */
-static inline uint32_t net_queue_mark_others(uint64_t generation)
-{
-	return net_queue_mark(generation) | NET_MARK_OTHERS;
+	return (uint32_t)(number % NET_MARK_VALUES + 1) << 24;
 }

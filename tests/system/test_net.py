@@ -249,6 +249,44 @@ tap.equal("a socket that another user lends is that user's",
           lent(KITTEN, PUPPY), "ok")
 
 
+# The kernel knows a flow for a while after its socket is closed: whoever takes
+# over its port does not take over its right.
+tap.equal("a port another user has just left",
+          [as_user(KITTEN, udp, PEER, DENIED, b"woof", 40000)[0],
+           as_user(PUPPY, udp, PEER, DENIED, b"woof", 40000)[0] in refused],
+          ["woof", True])
+
+
+def reset(source):
+    """Leaves the kernel with a connection that it believes to be open."""
+    with socket.socket() as client:
+        client.bind(("", source))
+        client.connect((PEER, DENIED))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                          struct.pack("ii", 1, 0))
+
+
+as_user(KITTEN, reset, 40001)
+tap.equal("and of TCP", as_user(PUPPY, tcp, PEER, DENIED, b"woof", 40001)[0],
+          "ECONNREFUSED")
+
+
+def multipath(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262) as client:
+        client.settimeout(2)
+        client.connect((PEER, port))
+
+
+try:
+    socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262).close()
+    tap.equal("Multipath TCP, allowed", as_user(PUPPY, multipath, ALLOWED),
+              "ok")
+    tap.equal("Multipath TCP, refused", as_user(PUPPY, multipath, DENIED),
+              "ECONNREFUSED")
+except OSError:
+    tap.skip("Multipath TCP", "the kernel has none")
+
+
 def leave_unsent():
     client = socket.create_connection((PEER, SINK_PORT))
     client.setblocking(False)
