@@ -17,6 +17,7 @@
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/firewall.h"
 #include "gatekeeper/helper.h"
+#include "gatekeeper/queue_drops.h"
 #include "gatekeeper/wire/message.h"
 
 #define GATE_PRIORITY	 (-5)
@@ -30,6 +31,7 @@
 #define WORK_TIMEOUT_NS	 (30 * CLOCK_NS_PER_S)
 #define WORK_RETRY_NS	 CLOCK_NS_PER_S
 #define STOP_MS		 2000
+#define DROPS_NS	 CLOCK_NS_PER_S
 
 enum tag {
 	TAG_CONTROL,
@@ -69,6 +71,10 @@ struct net_keeper {
 	int64_t work_after_ns;
 	int64_t verified_ns;
 	bool said_problem;
+
+	struct queue_drops drops;
+	uint64_t drops_unsaid;
+	int64_t drops_said_ns;
 };
 
 static const struct worker no_worker = {.pid = -1, .pidfd = -1};
@@ -448,8 +454,26 @@ static void check_pulse(struct net_keeper *keeper, int64_t now_ns)
 	}
 }
 
+/*
+ * Nothing is lost quietly: these packets were refused unjudged.  Looked at
+ * often, since the count ends with the queue's reader; said once a second.
+ */
+static void look_at_drops(struct net_keeper *keeper, int64_t now_ns)
+{
+	keeper->drops_unsaid += queue_drops_new(&keeper->drops);
+	if (!keeper->drops_unsaid || now_ns - keeper->drops_said_ns < DROPS_NS)
+		return;
+	life_warn(keeper->setup.life,
+		  "%" PRIu64 " packet(s) came faster than the net gate could "
+		  "judge them and were dropped",
+		  keeper->drops_unsaid);
+	keeper->drops_unsaid = 0;
+	keeper->drops_said_ns = now_ns;
+}
+
 void net_keeper_tick(struct net_keeper *keeper, int64_t now_ns)
 {
+	look_at_drops(keeper, now_ns);
 	if (keeper->gate.pid > 0)
 		check_pulse(keeper, now_ns);
 	else if (now_ns >= keeper->start_after_ns)

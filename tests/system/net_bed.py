@@ -197,12 +197,6 @@ def visits():
         return sum(int(line.split()[7]) for line in lines)
 
 
-def dropped():
-    with open(QUEUES) as lines:
-        return sum(int(line.split()[5]) + int(line.split()[6])
-                   for line in lines)
-
-
 def family_of(host):
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
