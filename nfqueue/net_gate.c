@@ -21,6 +21,7 @@
 #include "gatekeeper/wire/record.h"
 #include "nfqueue/packet.h"
 #include "nfqueue/queue.h"
+#include "nfqueue/refusal.h"
 #include "nfqueue/socket_owner.h"
 
 /* The predecessor's queues are free once it is dead. */
@@ -268,18 +269,43 @@ static void note(struct net_gate *gate, struct asked *asked,
 	put(gate, &record);
 }
 
+static int give_verdict(struct net_gate *gate, const struct asked *asked,
+			const struct policy_answer *answer)
+{
+	const struct queue_packet *queued = &asked->queued;
+	uint32_t mark = queued->mark & ~NET_MARK_MASK;
+	char refusal[REFUSAL_SIZE_MAX];
+	size_t length;
+
+	if (answer->verdict != POLICY_DENY)
+		return queue_pass(
+			gate->queue, queued,
+			mark | net_queue_mark(
+				       policy_header(gate->policy)->generation,
+				       asked->flow.account));
+	if (asked->flow.kind == POLICY_KIND_ACCEPT && asked->flow.understood &&
+	    refusal_make(queued->payload, queued->payload_length, refusal,
+			 &length) == 0)
+		return queue_replace(gate->queue, queued, refusal, length);
+	return queue_pass(gate->queue, queued, mark | NET_MARK_DENIED);
+}
+
 static void answer_packet(struct net_gate *gate,
 			  const struct queue_packet *queued)
 {
 	uint32_t mark = queued->mark & ~NET_MARK_MASK;
 	struct policy_answer answer;
 	struct asked asked;
+	int r;
 
 	begin(gate, queued, &asked);
 	if (queued->has_uid && asked.flow.account == POLICY_NONE) {
 		/* Rules of an older policy: its owner is leashed no more. */
-		if (queue_pass(gate->queue, queued, mark | NET_MARK_CLEAR))
+		r = queue_pass(gate->queue, queued, mark | NET_MARK_CLEAR);
+		if (r) {
+			errno = -r;
 			log_warning("the kernel does not take a verdict: %m");
+		}
 		return;
 	}
 	if (asked.flow.account == POLICY_NONE)
@@ -290,13 +316,11 @@ static void answer_packet(struct net_gate *gate,
 	if (answer.verdict == POLICY_DENY && answer.log &&
 	    asked.flow.account != POLICY_NONE && !asked.process_known)
 		find_process(gate, &asked, false);
-	mark |= answer.verdict == POLICY_DENY
-			? NET_MARK_DENIED
-			: net_queue_mark(
-				  policy_header(gate->policy)->generation,
-				  asked.flow.account);
-	if (queue_pass(gate->queue, queued, mark))
+	r = give_verdict(gate, &asked, &answer);
+	if (r) {
+		errno = -r;
 		log_warning("the kernel does not take a verdict: %m");
+	}
 	if (answer.log)
 		note(gate, &asked, &answer);
 }

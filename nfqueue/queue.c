@@ -214,3 +214,18 @@ int queue_pass(struct queue *queue, const struct queue_packet *packet,
 		       ? -errno
 		       : 0;
 }
+
+int queue_replace(struct queue *queue, const struct queue_packet *packet,
+		  const void *bytes, size_t length)
+{
+	struct nlmsghdr *message =
+		nfq_nlmsg_put(queue->request, NFQNL_MSG_VERDICT, packet->queue);
+
+	if (length > sizeof(queue->request) / 2)
+		return -EMSGSIZE;
+	nfq_nlmsg_verdict_put(message, (int)packet->id, NF_ACCEPT);
+	nfq_nlmsg_verdict_put_pkt(message, bytes, (uint32_t)length);
+	return mnl_socket_sendto(queue->socket, message, message->nlmsg_len) < 0
+		       ? -errno
+		       : 0;
+}

@@ -54,6 +54,11 @@ MUST_CHECK int queue_receive(struct queue *queue, struct queue_packet *ret);
 MUST_CHECK int queue_pass(struct queue *queue,
 			  const struct queue_packet *packet, uint32_t mark);
 
+/* Let other bytes go on in the packet's place, no more than it had. */
+MUST_CHECK int queue_replace(struct queue *queue,
+			     const struct queue_packet *packet,
+			     const void *bytes, size_t length);
+
 /*
  * Read one netlink message, as queue_receive() does.  For tests and fuzzing.
  * 0, or QUEUE_MALFORMED.

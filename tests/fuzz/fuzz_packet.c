@@ -10,13 +10,18 @@
 
 #include "nfqueue/packet.h"
 #include "nfqueue/queue.h"
+#include "nfqueue/refusal.h"
 #include "tests/fuzz/fuzz.h"
 
 static void try_packet(const void *bytes, size_t length)
 {
 	char address[PACKET_TEXT_MAX], text[PACKET_TEXT_MAX];
+	char refusal[REFUSAL_SIZE_MAX];
 	struct packet packet;
+	size_t refusal_length;
 
+	if (refusal_make(bytes, length, refusal, &refusal_length) == 0)
+		assert(refusal_length <= length);
 	if (packet_parse(bytes, length, &packet) == 0)
 		assert(packet.protocol != 0);
 	packet_address_text(&packet.destination, address);

@@ -362,7 +362,7 @@ def from_peer(port):
          f"import socket; s = socket.create_connection(('{HERE}', {port}), 1);"
          "s.settimeout(1); s.sendall(b'woof'); print(s.recv(9).decode())"],
         capture_output=True, text=True)
-    return done.stdout.strip() or "nothing"
+    return done.stdout.strip() or done.stderr.split("\n")[-2].split(":")[0]
 
 
 def inbound(port, call):
@@ -384,13 +384,15 @@ def inbound(port, call):
 
 def from_here(port):
     answer = as_user(KITTEN, tcp, "127.0.0.1", port)[0]
-    return answer if answer == "woof" else "nothing"
+    return answer if answer == "woof" else "ConnectionRefusedError" \
+        if answer == "ECONNREFUSED" else answer
 
 
 port = 3000
-for word, here, elsewhere in (("loopback", "woof", "nothing"),
+NOBODY = "ConnectionRefusedError"  # at once, as if nobody listened
+for word, here, elsewhere in (("loopback", "woof", NOBODY),
                               ("any", "woof", "woof"),
-                              ("deny", "nothing", "nothing")):
+                              ("deny", NOBODY, NOBODY)):
     gatekeeper.reload(network(RULES + f'inbound = "{word}";'))
     tap.equal(f"inbound {word}: from this machine",
               inbound(port, lambda: from_here(port)), here)

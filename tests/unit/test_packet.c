@@ -11,6 +11,7 @@
 
 #include "nfqueue/packet.h"
 #include "nfqueue/queue.h"
+#include "nfqueue/refusal.h"
 
 /* clang-format off */
 static const uint8_t ipv4_tcp[] = {
@@ -172,6 +173,33 @@ static void no_message(void **state)
 				 QUEUE_MALFORMED);
 }
 
+/* A SYN and ACK becomes a reset with the same ends; nothing else does. */
+static void refusals(void **state)
+{
+	char buffer[REFUSAL_SIZE_MAX];
+	const uint8_t *reset = (const uint8_t *)buffer;
+	uint8_t copy[sizeof(ipv4_tcp)];
+	size_t length;
+
+	(void)state;
+	assert_int_equal(
+		refusal_make(ipv4_tcp, sizeof(ipv4_tcp), buffer, &length),
+		REFUSAL_NONE);
+	memcpy(copy, ipv4_tcp, sizeof(copy));
+	copy[33] = 0x12;
+	copy[31] = 7; /* acknowledges 7 */
+	assert_int_equal(refusal_make(copy, sizeof(copy) - 1, buffer, &length),
+			 REFUSAL_NONE);
+	assert_int_equal(refusal_make(copy, sizeof(copy), buffer, &length), 0);
+	assert_int_equal(length, 40);
+	assert_memory_equal(reset + 12, copy + 12, 12); /* ends and ports */
+	assert_int_equal(reset[33], 0x14);
+	assert_int_equal(reset[31], 7);
+	assert_int_equal(
+		refusal_make(ipv6_udp, sizeof(ipv6_udp), buffer, &length),
+		REFUSAL_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +209,7 @@ int main(void)
 		cmocka_unit_test(ipv4_options),
 		cmocka_unit_test(ipv6_extensions),
 		cmocka_unit_test(no_message),
+		cmocka_unit_test(refusals),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
