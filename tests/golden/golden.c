@@ -4,6 +4,8 @@
  *   golden PROFILES check CONF        the mistakes, as gatekeeper reports them
  *   golden PROFILES decide CONF       answers questions from standard input:
  *                                     read|write|list|exec|any PATH
+ *   golden PROFILES rules CONF        the firewall rules, for nft and for
+ *                                     iptables-restore over older ones
  */
 
 #include <errno.h>
@@ -13,6 +15,7 @@
 
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/config/config.h"
+#include "gatekeeper/firewall_text.h"
 #include "gatekeeper/policy/decide.h"
 
 static struct policy_question parse(char *line)
@@ -55,6 +58,38 @@ static void answer(const struct policy *policy,
 	puts(answer.log ? "" : ", not logged");
 }
 
+static int print_rules(const struct policy *policy)
+{
+	static const char mangle[] = "*mangle\n"
+				     ":OUTPUT ACCEPT [0:0]\n"
+				     ":LEASH-ACCOUNT-0 - [0:0]\n"
+				     ":LEASH-ACCOUNT-7 - [0:0]\n"
+				     "-A OUTPUT -p tcp -j ACCEPT\n"
+				     "-A OUTPUT -j LEASH-OUTPUT\n"
+				     "-A LEASH-ACCOUNT-0 -j RETURN\n"
+				     "COMMIT\n";
+	struct firewall_tables found = {{NULL, NULL}, {NULL, NULL}};
+	char *texts[3] = {NULL, NULL, NULL};
+	int r = firewall_text_find(mangle, &found.mangle);
+
+	if (!r)
+		r = firewall_text_find("*filter\nCOMMIT\n", &found.filter);
+	if (!r)
+		r = firewall_text_nft(policy, &texts[0]);
+	if (!r)
+		r = firewall_text_xtables(policy, true, &found, &texts[1]);
+	if (!r)
+		r = firewall_text_xtables_removal(&found, &texts[2]);
+	for (int i = 0; i < 3; i++) {
+		if (texts[i])
+			puts(texts[i]);
+		free(texts[i]);
+	}
+	firewall_text_found_done(&found.mangle);
+	firewall_text_found_done(&found.filter);
+	return r ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct report report = {.out = stdout};
@@ -74,6 +109,8 @@ int main(int argc, char **argv)
 		       r ? "wrong" : "correct", report.errors, report.notes);
 		return 0;
 	}
+	if (!strcmp(argv[2], "rules"))
+		return print_rules(policy);
 	while (fgets(line, sizeof(line), stdin)) {
 		struct policy_question question;
 

@@ -28,8 +28,10 @@ for case in sorted(glob.glob(f"{here}/*/*.conf")):
             os.chmod(drop_in, 0o644)
     questions = base + ".questions"
     asks = os.path.exists(questions)
+    mode = "rules" if name.startswith("firewall/") else \
+        "decide" if asks else "check"
     done = subprocess.run(
-        [program, profiles, "decide" if asks else "check", copy],
+        [program, profiles, mode, copy],
         stdin=open(questions) if asks else subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     have = done.stdout.decode(errors="backslashreplace")
