@@ -30,7 +30,7 @@ static int confine(void)
 		CAP_DAC_READ_SEARCH,
 	};
 	static const int syscalls[] __attribute__((unused)) = {
-		SCMP_SYS(openat),      SCMP_SYS(readlinkat), SCMP_SYS(fstat),
+		SANDBOX_OPENAT_READ,   SCMP_SYS(readlinkat), SCMP_SYS(fstat),
 		SCMP_SYS(newfstatat),  SCMP_SYS(statx),	     SCMP_SYS(pread64),
 		SCMP_SYS(getdents64),  SCMP_SYS(lseek),	     SCMP_SYS(poll),
 		SCMP_SYS(ppoll),       SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),

@@ -2,6 +2,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
@@ -49,6 +50,15 @@ int sandbox_keep(const int *capabilities, size_t count)
 	return capng_apply(CAPNG_SELECT_CAPS) ? -EPERM : 0;
 }
 
+static int allow(scmp_filter_ctx filter, int syscall)
+{
+	if (syscall == SANDBOX_OPENAT_READ)
+		return seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, O_RDONLY));
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, syscall, 0);
+}
+
 int sandbox_enter(const int *syscalls, size_t count)
 {
 	static const int always[] = {
@@ -88,7 +98,7 @@ int sandbox_enter(const int *syscalls, size_t count)
 	for (size_t i = 0; !r && i < sizeof(always) / sizeof(always[0]); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, always[i], 0);
 	for (size_t i = 0; !r && i < count; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, syscalls[i], 0);
+		r = allow(filter, syscalls[i]);
 	if (!r) /* sets no_new_privs too */
 		r = seccomp_load(filter);
 	seccomp_release(filter);

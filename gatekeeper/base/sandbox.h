@@ -25,6 +25,9 @@ MUST_CHECK int sandbox_become(uid_t uid, gid_t gid, const int *capabilities,
 /* Keep only the count capabilities listed, of those held. */
 MUST_CHECK int sandbox_keep(const int *capabilities, size_t count);
 
+/* For sandbox_enter(): openat(), but nothing that could be written to. */
+#define SANDBOX_OPENAT_READ (-100000)
+
 /*
  * Forbid this process, for good, new privileges and every system call but the
  * count ones listed and those that any C program needs to run and to end.

@@ -287,6 +287,49 @@ except OSError:
     tap.skip("Multipath TCP", "the kernel has none")
 
 
+# A network namespace of its own leads nowhere without a helper, and the helper
+# is the account's.
+INSIDE = f"""
+import errno, socket, time
+for _ in range(200):
+    if "tap0" in open("/proc/net/dev").read():
+        break
+    time.sleep(0.02)
+time.sleep(0.3)
+for port in ({ALLOWED}, {DENIED}):
+    try:
+        s = socket.create_connection(("{PEER}", port), 3)
+        s.sendall(b"woof")
+        print(s.recv(9).decode())
+    except OSError as error:
+        print(errno.errorcode.get(error.errno, error))
+"""
+
+
+def by_helper():
+    space = subprocess.Popen(
+        ["unshare", "-Urn", sys.executable, "-c", INSIDE],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    time.sleep(0.3)
+    helper = subprocess.Popen(["slirp4netns", "--configure", str(space.pid),
+                               "tap0"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+    out = space.communicate(timeout=20)[0]
+    helper.terminate()
+    return out.split() + ["" if len(out.split()) == 2
+                          else helper.communicate()[0]]
+
+
+if os.path.exists("/usr/bin/slirp4netns") and os.path.exists("/dev/net/tun"):
+    out = as_user(PUPPY, by_helper)
+    tap.check("through a helper (slirp4netns): allowed",
+              out[0] == "woof", out)
+    tap.check("through a helper (slirp4netns): refused",
+              out[1] not in ("woof", "timed"), out)
+else:
+    tap.skip("through a helper", "slirp4netns or /dev/net/tun is not here")
+
+
 def leave_unsent():
     client = socket.create_connection((PEER, SINK_PORT))
     client.setblocking(False)
