@@ -27,6 +27,25 @@ iperf = subprocess.Popen(["ip", "netns", "exec", "peer", "iperf3", "-s"],
                          stdout=subprocess.DEVNULL)
 
 
+def hold_answers():
+    """A resolver that answers all of a thousand questions at once, late."""
+    enter_peer()
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+    server.bind((OTHER, 53))
+    while True:
+        asked = [server.recvfrom(512) for _ in range(HELD)]
+        time.sleep(0.5)
+        for data, client in asked:
+            server.sendto(data[:2] + b"\x81\x83" + data[4:], client)
+
+
+HELD = 1000
+if os.fork() == 0:
+    hold_answers()
+    os._exit(0)
+
+
 def policy(rules=10):
     """Allows the peer last; before it, networks that match nothing asked."""
     nets = "".join(f'{{ net = "10.{100 + i // 65536}.{i // 256 % 256}.'
@@ -34,7 +53,9 @@ def policy(rules=10):
     return config(
         files='default = "allow";', programs='mode = "ban"; list = [ ];',
         profiles="", extra=f"""network = {{ allow = ( {nets}
-            {{ net = "{PEER}"; ports = [ {PORT}, 5201 ]; }} ); }};""").replace(
+            {{ net = "{PEER}"; ports = [ {PORT}, 5201 ]; }},
+            {{ host = "held.example"; }} );
+            resolvers = [ "{OTHER}" ]; }};""").replace(
                 'watch = [ "/" ];', f'watch = [ "{BOX}" ];')
 
 
@@ -78,6 +99,38 @@ def leash(measure, uid, rules=10):
         gatekeeper.stop()
 
 
+def ask_many(seconds):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for i in range(HELD):
+            client.sendto(i.to_bytes(2, "big") + b"\1\0\0\1\0\0\0\0\0\0"
+                          b"\4held\7example\0\0\1\0\1", (OTHER, 53))
+            if i % 50 == 0:
+                time.sleep(0.002)
+        time.sleep(seconds)
+
+
+def leash_with_held(measure):
+    """While leash-dns stands still, and a thousand answers wait for it."""
+    gatekeeper = Gatekeeper(policy())
+    time.sleep(0.2)
+    try:
+        asking = meanwhile(PUPPY, ask_many, 2.5)
+        time.sleep(0.35)
+        reader = gatekeeper.pids("leash-dns")[0]
+        os.kill(reader, signal.SIGSTOP)
+        time.sleep(0.5)
+        with open(QUEUES) as lines:
+            waiting = sum(int(line.split()[2]) for line in lines)
+        if waiting < HELD * 0.9:
+            raise SystemExit(f"only {waiting} answers wait")
+        found = measure(PUPPY)
+        os.kill(reader, signal.SIGCONT)
+        asking()
+        return found
+    finally:
+        gatekeeper.stop()
+
+
 def opensnitch(measure):
     os.makedirs("/etc/opensnitchd/rules", exist_ok=True)
     process = subprocess.Popen(
@@ -113,6 +166,7 @@ VARIANTS = [
     ("Leash, another user", lambda measure: leash(measure, KITTEN)),
     ("Leash, the account", lambda measure: leash(measure, PUPPY)),
     ("  with 100,000 rules", lambda measure: leash(measure, PUPPY, 100000)),
+    ("  1,000 answers wait", leash_with_held),
 ]
 if os.path.exists(f"{peer}/usr/bin/opensnitchd"):
     set_up_opensnitch()

@@ -36,6 +36,10 @@ static uint32_t count_marks(const struct policy *policy)
 
 static void write_nft_inbound(enum policy_inbound inbound, FILE *out)
 {
+	/* An account that is its own resolver could say what it likes. */
+	fprintf(out,
+		"  ct direction reply ct mark & " MASK " == " MASK " drop\n",
+		NET_MARK_MASK, NET_MARK_DNS);
 	switch (inbound) {
 	case POLICY_INBOUND_ANY:
 		fprintf(out, "  ct direction reply accept\n");
@@ -85,6 +89,18 @@ static void write_nft_output(const struct policy *policy, FILE *out)
 		NET_QUEUE_OUT);
 }
 
+static void write_nft_input(FILE *out)
+{
+	fprintf(out,
+		" chain input {\n"
+		"  type filter hook input priority mangle - 1;\n"
+		"  meta mark & " MASK " == " MASK " accept\n"
+		"  ct direction reply ct mark & " MASK " == " MASK
+		" queue num %d\n }\n",
+		NET_MARK_MASK, NET_MARK_REPLY, NET_MARK_MASK, NET_MARK_DNS,
+		NET_QUEUE_DNS);
+}
+
 /* Keep a packet's mark with its flow; nft wants constants. */
 static void write_nft_save(uint32_t mark, uint32_t kept, FILE *out)
 {
@@ -100,10 +116,14 @@ static void write_nft_keep(const struct policy *policy, FILE *out)
 		" chain keep {\n"
 		"  type filter hook postrouting priority mangle - 1;\n"
 		"  meta mark & " MASK " == 0 accept\n"
+		"  meta mark & " MASK " == " MASK " accept\n"
 		"  meta mark & " MASK " == " MASK " drop\n",
-		NET_MARK_MASK, NET_MARK_MASK, NET_MARK_DENIED);
+		NET_MARK_MASK, NET_MARK_MASK, NET_MARK_REPLY, NET_MARK_MASK,
+		NET_MARK_DENIED);
 	for (uint32_t i = 0; i < count_marks(policy); i++)
 		write_nft_save(mark_of(policy, i), mark_of(policy, i), out);
+	write_nft_save(NET_MARK_DNS, NET_MARK_DNS, out);
+	write_nft_save(NET_MARK_PENDING, NET_MARK_PENDING, out);
 	write_nft_save(NET_MARK_CLEAR, 0, out);
 	fprintf(out, "  meta mark set meta mark & " MASK "\n }\n",
 		~NET_MARK_MASK);
@@ -135,6 +155,7 @@ int firewall_text_nft(const struct policy *policy, char **ret)
 	for (uint32_t i = 0; i < policy->header->accounts.count; i++)
 		write_nft_account(policy, i, out);
 	write_nft_output(policy, out);
+	write_nft_input(out);
 	write_nft_keep(policy, out);
 	write_nft_refuse(out);
 	fprintf(out, "}\n");
@@ -144,6 +165,11 @@ int firewall_text_nft(const struct policy *policy, char **ret)
 static void write_inbound(enum policy_inbound inbound, uint32_t account,
 			  FILE *out)
 {
+	/* An account that is its own resolver could say what it likes. */
+	fprintf(out,
+		"-A LEASH-ACCOUNT-%" PRIu32 " -m conntrack --ctdir REPLY "
+		"-m connmark --mark " MASK "/" MASK " -j DROP\n",
+		account, NET_MARK_DNS, NET_MARK_MASK);
 	switch (inbound) {
 	case POLICY_INBOUND_ANY:
 		fprintf(out,
@@ -212,15 +238,25 @@ static void write_output(const struct policy *policy, FILE *out)
 static void write_keep(FILE *out)
 {
 	fprintf(out,
+		"-A LEASH-KEEP -m mark --mark " MASK "/" MASK " -j RETURN\n"
 		"-A LEASH-KEEP -m mark --mark " MASK "/" MASK " -j DROP\n"
 		"-A LEASH-KEEP -m mark --mark " MASK "/" MASK
 		" -j CONNMARK --set-xmark 0/" MASK "\n"
 		"-A LEASH-KEEP -m mark ! --mark " MASK "/" MASK
 		" -j CONNMARK --save-mark --nfmask " MASK " --ctmask " MASK "\n"
 		"-A LEASH-KEEP -j MARK --set-xmark 0/" MASK "\n",
-		NET_MARK_DENIED, NET_MARK_MASK, NET_MARK_CLEAR, NET_MARK_MASK,
-		NET_MARK_MASK, NET_MARK_CLEAR, NET_MARK_MASK, NET_MARK_MASK,
-		NET_MARK_MASK, NET_MARK_MASK);
+		NET_MARK_REPLY, NET_MARK_MASK, NET_MARK_DENIED, NET_MARK_MASK,
+		NET_MARK_CLEAR, NET_MARK_MASK, NET_MARK_MASK, NET_MARK_CLEAR,
+		NET_MARK_MASK, NET_MARK_MASK, NET_MARK_MASK, NET_MARK_MASK);
+}
+
+static void write_input(FILE *out)
+{
+	fprintf(out,
+		"-A LEASH-INPUT -m mark --mark " MASK "/" MASK " -j RETURN\n"
+		"-A LEASH-INPUT -m conntrack --ctdir REPLY -j NFQUEUE "
+		"--queue-num %d\n",
+		NET_MARK_REPLY, NET_MARK_MASK, NET_QUEUE_DNS);
 }
 
 static void write_refuse(bool is_ipv6, FILE *out)
@@ -276,17 +312,21 @@ static void write_mangle(const struct policy *policy,
 
 	fprintf(out, "*mangle\n");
 	for_chains(found->chains, ":", " - [0:0]", out);
-	fprintf(out, ":LEASH-OUTPUT - [0:0]\n:LEASH-KEEP - [0:0]\n");
+	fprintf(out, ":LEASH-OUTPUT - [0:0]\n:LEASH-INPUT - [0:0]\n"
+		     ":LEASH-KEEP - [0:0]\n");
 	for (uint32_t i = 0; i < accounts; i++)
 		fprintf(out, ":LEASH-ACCOUNT-%" PRIu32 " - [0:0]\n", i);
 	for (uint32_t i = 0; i < accounts; i++)
 		write_account(policy, i, out);
 	write_output(policy, out);
+	write_input(out);
 	write_keep(out);
 	fprintf(out,
 		"%s-I OUTPUT 1 -j LEASH-OUTPUT\n"
+		"-I INPUT 1 -m connmark --mark " MASK "/" MASK
+		" -j LEASH-INPUT\n"
 		"-I POSTROUTING 1 -m mark ! --mark 0/" MASK " -j LEASH-KEEP\n",
-		found->jumps, NET_MARK_MASK);
+		found->jumps, NET_MARK_DNS, NET_MARK_MASK, NET_MARK_MASK);
 	delete_unused(found->chains, accounts, out);
 	fprintf(out, "COMMIT\n");
 }

@@ -11,7 +11,9 @@
  *               an older policy
  *   account N   the first packet of a TCP connection is always judged, others
  *               unless their flow carries the account's mark; what answers
- *               those who connect to the account follows its `inbound`
+ *               those who connect to the account follows its `inbound`, but
+ *               nothing of an account answers questions about names
+ *   input       what resolvers answer in such a flow is judged, too
  *   keep        keeps the mark of what was allowed with the flow, and drops
  *               what was denied, should the next not have refused it
  *   refuse      refuses what was denied: TCP reset, ICMP prohibited

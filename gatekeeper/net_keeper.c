@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,11 +15,13 @@
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/firewall.h"
+#include "gatekeeper/flow_marks.h"
 #include "gatekeeper/helper.h"
+#include "gatekeeper/name_services.h"
 #include "gatekeeper/queue_drops.h"
 #include "gatekeeper/wire/message.h"
+#include "gatekeeper/wire/net_queue.h"
 
-#define GATE_PRIORITY	 (-5)
 #define RESTART_NS	 (20 * CLOCK_NS_PER_MS)
 #define SHORT_LIFE_NS	 CLOCK_NS_PER_S
 #define RESTART_LATER_NS (500 * CLOCK_NS_PER_MS)
@@ -36,6 +37,7 @@
 enum tag {
 	TAG_CONTROL,
 	TAG_DEATH,
+	TAG_DNS_DEATH,
 	TAG_WORK,
 };
 
@@ -60,7 +62,9 @@ struct net_keeper {
 	const struct policy *policy;
 	int policy_fd;
 
-	struct helper gate;
+	struct net_helpers helpers;
+	struct name_services services;
+	int64_t services_closed_ns;
 	int64_t start_after_ns;
 	int64_t pinged_ns;
 	int64_t heard_ns;
@@ -68,6 +72,7 @@ struct net_keeper {
 	struct worker worker;
 	struct firewall_state *state; /* shared with the worker */
 	uint64_t rules_generation;    /* of the rules in force */
+	uint64_t marks_cycle;	      /* whose marks no older flow carries */
 	int64_t work_after_ns;
 	int64_t verified_ns;
 	bool said_problem;
@@ -85,13 +90,17 @@ int net_keeper_new(const struct net_keeper_setup *setup,
 	CLEANUP(net_keeper_free)
 	struct net_keeper *keeper = calloc(1, sizeof(*keeper));
 	void *memory;
+	int r;
 
 	if (!keeper)
 		return -ENOMEM;
-	keeper->setup = *setup;
-	keeper->gate = HELPER_EMPTY;
-	keeper->worker = no_worker;
 	keeper->policy_fd = keeper->epoll = -1;
+	keeper->worker = no_worker;
+	r = net_helpers_init(&keeper->helpers, &setup->helpers);
+	if (r)
+		return r;
+	keeper->setup = *setup;
+	keeper->marks_cycle = UINT64_MAX;
 	memory = mmap(NULL, sizeof(*keeper->state), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
@@ -117,13 +126,23 @@ static void end_worker(struct net_keeper *keeper)
 	keeper->worker = no_worker;
 }
 
+static void stop_watching(struct net_keeper *keeper)
+{
+	/* Not only closed: a child that has yet to exec holds copies. */
+	epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, keeper->helpers.dns.pidfd,
+		  NULL);
+	epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, keeper->helpers.gate.pidfd,
+		  NULL);
+	epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, keeper->helpers.gate.control,
+		  NULL);
+}
+
 struct net_keeper *net_keeper_free(struct net_keeper *keeper)
 {
 	if (!keeper)
 		return NULL;
 	end_worker(keeper);
-	helper_kill(&keeper->gate);
-	helper_reap(&keeper->gate);
+	net_helpers_done(&keeper->helpers);
 	if (keeper->state)
 		munmap(keeper->state, sizeof(*keeper->state));
 	fd_close(keeper->epoll);
@@ -138,18 +157,20 @@ int net_keeper_fd(const struct net_keeper *keeper)
 
 pid_t net_keeper_pid(const struct net_keeper *keeper)
 {
-	return keeper->gate.pid;
+	return keeper->helpers.gate.pid;
 }
 
 const char *net_keeper_problem(const struct net_keeper *keeper)
 {
+	if (keeper->helpers.gate.state != HELPER_READY)
+		return "the net gate does not answer";
 	return keeper->said_problem ? keeper->state->problem : "";
 }
 
 uint64_t net_keeper_generation(const struct net_keeper *keeper)
 {
-	return keeper->gate.state == HELPER_READY &&
-			       keeper->gate.generation ==
+	return keeper->helpers.gate.state == HELPER_READY &&
+			       keeper->helpers.gate.generation ==
 				       keeper->rules_generation
 		       ? keeper->rules_generation
 		       : 0;
@@ -162,16 +183,35 @@ static int watch(struct net_keeper *keeper, int fd, enum tag tag)
 	return epoll_ctl(keeper->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+static uint64_t cycle_of(uint64_t generation)
+{
+	return generation / NET_MARK_CYCLE;
+}
+
+static int put_rules(struct net_keeper *keeper)
+{
+	struct firewall_state *state = keeper->state;
+	uint64_t generation = policy_header(keeper->policy)->generation;
+
+	if (cycle_of(generation) != keeper->marks_cycle) {
+		int r = flow_marks_make_stale();
+
+		if (r < 0) {
+			snprintf(state->problem, sizeof(state->problem),
+				 "cannot go through the kernel's open flows "
+				 "(nf_conntrack_netlink): %s",
+				 strerror(-r));
+			return 1;
+		}
+	}
+	return firewall_put(keeper->policy, state);
+}
+
 static void do_work(struct net_keeper *keeper, enum work work)
 {
 	struct firewall_state *state = keeper->state;
-	int r;
+	int r = work == WORK_PUT ? put_rules(keeper) : firewall_verify(state);
 
-	signal(SIGTERM, SIG_DFL);
-	if (work == WORK_PUT)
-		r = firewall_put(keeper->policy, state);
-	else
-		r = firewall_verify(state);
 	if (r < 0)
 		snprintf(state->problem, sizeof(state->problem), "%s",
 			 strerror(-r));
@@ -223,6 +263,7 @@ static void finish_put(struct net_keeper *keeper, bool done)
 			  firewall_backend_word(keeper->state->backend));
 	keeper->said_problem = false;
 	keeper->rules_generation = keeper->worker.generation;
+	keeper->marks_cycle = cycle_of(keeper->rules_generation);
 	keeper->verified_ns = clock_monotonic_ns();
 }
 
@@ -271,7 +312,7 @@ static void look_after_rules(struct net_keeper *keeper, int64_t now_ns)
 		end_worker(keeper);
 	}
 	if (keeper->rules_generation != wanted) {
-		if (keeper->gate.generation == wanted &&
+		if (keeper->helpers.gate.generation == wanted &&
 		    now_ns >= keeper->work_after_ns)
 			start_work(keeper, WORK_PUT, now_ns);
 	} else if (now_ns - keeper->verified_ns > VERIFY_NS) {
@@ -279,77 +320,87 @@ static void look_after_rules(struct net_keeper *keeper, int64_t now_ns)
 	}
 }
 
-static void start_gate(struct net_keeper *keeper, int64_t now_ns)
+static void start_helpers(struct net_keeper *keeper, int64_t now_ns)
 {
-	/* The last only until it has made /proc its root. */
-	static const int capabilities[] = {
-		CAP_NET_ADMIN,
-		CAP_SYS_PTRACE,
-		CAP_DAC_READ_SEARCH,
-		CAP_SYS_CHROOT,
-	};
-	const struct policy_header *header = policy_header(keeper->policy);
-	char program[4096];
-	char *arguments[] = {(char *)"leash-nfqueue", NULL};
-	const int fds[] = {keeper->setup.wake, keeper->setup.channel_fd};
-	const struct helper_spec spec = {
-		.program = program,
-		.arguments = arguments,
-		.uid = header->user_uid,
-		.gid = header->user_gid,
-		.capabilities = capabilities,
-		.capability_count = 4,
-		.fds = fds,
-		.fd_count = 2,
-		.priority = GATE_PRIORITY,
-	};
-	int r;
+	struct net_helpers *helpers = &keeper->helpers;
+	int r = net_helpers_start(helpers, policy_header(keeper->policy));
 
-	snprintf(program, sizeof(program), "%s/leash-nfqueue",
-		 keeper->setup.helpers_dir);
 	keeper->start_after_ns = now_ns + CLOCK_NS_PER_S;
-	r = helper_start(&spec, &keeper->gate);
 	if (!r)
-		r = watch(keeper, keeper->gate.control, TAG_CONTROL);
+		r = watch(keeper, helpers->gate.control, TAG_CONTROL);
 	if (!r)
-		r = watch(keeper, keeper->gate.pidfd, TAG_DEATH);
-	if (r) {
-		errno = -r;
-		log_error("cannot start the net gate: %m");
-		helper_kill(&keeper->gate);
-		helper_reap(&keeper->gate);
-	}
+		r = watch(keeper, helpers->gate.pidfd, TAG_DEATH);
+	if (!r)
+		r = watch(keeper, helpers->dns.pidfd, TAG_DNS_DEATH);
+	if (!r)
+		return;
+	errno = -r;
+	log_error("cannot start the net gate: %m");
+	stop_watching(keeper);
+	net_helpers_end(helpers);
 }
 
 static void give_policy(struct net_keeper *keeper)
 {
 	const struct message message = {.type = MESSAGE_POLICY};
 
-	if (keeper->gate.state < HELPER_LOADING)
+	if (keeper->helpers.gate.state < HELPER_LOADING)
 		return;
-	if (message_send(keeper->gate.control, &message, keeper->policy_fd)) {
+	if (message_send(keeper->helpers.gate.control, &message,
+			 keeper->policy_fd)) {
 		log_error("cannot hand the policy to the net gate: %m");
-		helper_kill(&keeper->gate);
+		helper_kill(&keeper->helpers.gate);
 	}
+}
+
+static void close_services(struct net_keeper *keeper, int64_t now_ns)
+{
+	const char *failed =
+		name_services_close(&keeper->services, keeper->policy);
+
+	keeper->services_closed_ns = now_ns;
+	if (failed)
+		life_warn(keeper->setup.life,
+			  "%s cannot be closed to the leashed accounts (%m): "
+			  "they can have names looked up there that no rule "
+			  "allows",
+			  failed);
+}
+
+static bool accounts_differ(const struct policy *one,
+			    const struct policy *other)
+{
+	uint32_t count = policy_header(one)->accounts.count;
+
+	if (count != policy_header(other)->accounts.count)
+		return true;
+	for (uint32_t i = 0; i < count; i++)
+		if (policy_account(one, i)->uid !=
+		    policy_account(other, i)->uid)
+			return true;
+	return false;
 }
 
 void net_keeper_set_policy(struct net_keeper *keeper,
 			   const struct policy *policy, int fd)
 {
+	if (keeper->policy && accounts_differ(keeper->policy, policy))
+		name_services_open(&keeper->services, keeper->policy);
 	keeper->policy = policy;
 	keeper->policy_fd = fd;
+	close_services(keeper, clock_monotonic_ns());
 	/* A child that reads the old one has its own copy of this memory. */
 	give_policy(keeper);
 }
 
 static void take_loaded(struct net_keeper *keeper, uint64_t generation)
 {
-	if (keeper->gate.state != HELPER_READY)
+	if (keeper->helpers.gate.state != HELPER_READY)
 		life_note(keeper->setup.life,
 			  "net gate %d answers, policy generation %" PRIu64,
-			  (int)keeper->gate.pid, generation);
-	keeper->gate.state = HELPER_READY;
-	keeper->gate.generation = generation;
+			  (int)keeper->helpers.gate.pid, generation);
+	keeper->helpers.gate.state = HELPER_READY;
+	keeper->helpers.gate.generation = generation;
 	keeper->work_after_ns = 0;
 	look_after_rules(keeper, clock_monotonic_ns());
 }
@@ -358,7 +409,7 @@ static void take_message(struct net_keeper *keeper)
 {
 	struct message message;
 	int fd = -1;
-	int r = message_receive(keeper->gate.control, &message, &fd);
+	int r = message_receive(keeper->helpers.gate.control, &message, &fd);
 
 	fd_close(fd);
 	if (r)
@@ -366,7 +417,7 @@ static void take_message(struct net_keeper *keeper)
 	keeper->heard_ns = clock_monotonic_ns();
 	switch (message.type) {
 	case MESSAGE_READY:
-		keeper->gate.state = HELPER_LOADING;
+		keeper->helpers.gate.state = HELPER_LOADING;
 		give_policy(keeper);
 		break;
 	case MESSAGE_LOADED:
@@ -375,7 +426,7 @@ static void take_message(struct net_keeper *keeper)
 	case MESSAGE_FAILED:
 		log_error("the net gate cannot load the policy: %s",
 			  strerror((int)message.value));
-		helper_kill(&keeper->gate);
+		helper_kill(&keeper->helpers.gate);
 		break;
 	default:
 		break;
@@ -389,13 +440,13 @@ static void take_death(struct net_keeper *keeper)
 	char fate[64];
 	int status;
 
-	if (keeper->gate.pid < 0 || !helper_wait(&keeper->gate, 0))
+	if (keeper->helpers.gate.pid < 0 ||
+	    !helper_wait(&keeper->helpers.gate, 0))
 		return;
-	was_short = now_ns - keeper->gate.started_ns < SHORT_LIFE_NS;
-	/* Not only closed: a child that has yet to exec holds a copy. */
-	epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, keeper->gate.pidfd, NULL);
-	epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, keeper->gate.control, NULL);
-	status = helper_reap(&keeper->gate);
+	was_short = now_ns - keeper->helpers.gate.started_ns < SHORT_LIFE_NS;
+	stop_watching(keeper);
+	status = helper_reap(&keeper->helpers.gate);
+	net_helpers_end(&keeper->helpers);
 	life_warn(keeper->setup.life,
 		  "the net gate %s; until the next answers, leashed accounts "
 		  "begin no connection",
@@ -404,7 +455,23 @@ static void take_death(struct net_keeper *keeper)
 		now_ns + (was_short && !WIFSIGNALED(status) ? RESTART_LATER_NS
 							    : RESTART_NS);
 	if (!was_short || WIFSIGNALED(status))
-		start_gate(keeper, now_ns);
+		start_helpers(keeper, now_ns);
+}
+
+/* Without it the gate cannot judge names: both begin anew. */
+static void take_dns_death(struct net_keeper *keeper)
+{
+	char fate[64];
+
+	if (keeper->helpers.dns.pid < 0 ||
+	    !helper_wait(&keeper->helpers.dns, 0))
+		return;
+	epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, keeper->helpers.dns.pidfd,
+		  NULL);
+	life_warn(keeper->setup.life,
+		  "leash-dns %s; replacing it and the net gate",
+		  helper_fate(helper_reap(&keeper->helpers.dns), fate));
+	helper_kill(&keeper->helpers.gate);
 }
 
 void net_keeper_dispatch(struct net_keeper *keeper)
@@ -415,11 +482,14 @@ void net_keeper_dispatch(struct net_keeper *keeper)
 	for (int i = 0; i < count; i++) {
 		switch ((enum tag)events[i].data.u32) {
 		case TAG_CONTROL:
-			if (keeper->gate.pid > 0)
+			if (keeper->helpers.gate.pid > 0)
 				take_message(keeper);
 			break;
 		case TAG_DEATH:
 			take_death(keeper);
+			break;
+		case TAG_DNS_DEATH:
+			take_dns_death(keeper);
 			break;
 		case TAG_WORK:
 			finish_work(keeper);
@@ -433,7 +503,7 @@ void net_keeper_dispatch(struct net_keeper *keeper)
 static void check_pulse(struct net_keeper *keeper, int64_t now_ns)
 {
 	const struct message ping = {.type = MESSAGE_PING};
-	const struct helper *gate = &keeper->gate;
+	const struct helper *gate = &keeper->helpers.gate;
 	bool unheard = keeper->pinged_ns > keeper->heard_ns;
 
 	if (gate->state < HELPER_READY) {
@@ -474,10 +544,12 @@ static void look_at_drops(struct net_keeper *keeper, int64_t now_ns)
 void net_keeper_tick(struct net_keeper *keeper, int64_t now_ns)
 {
 	look_at_drops(keeper, now_ns);
-	if (keeper->gate.pid > 0)
+	if (now_ns - keeper->services_closed_ns > VERIFY_NS)
+		close_services(keeper, now_ns);
+	if (keeper->helpers.gate.pid > 0)
 		check_pulse(keeper, now_ns);
 	else if (now_ns >= keeper->start_after_ns)
-		start_gate(keeper, now_ns);
+		start_helpers(keeper, now_ns);
 	look_after_rules(keeper, now_ns);
 }
 
@@ -486,14 +558,15 @@ void net_keeper_stop(struct net_keeper *keeper)
 	const struct message stop = {.type = MESSAGE_STOP};
 
 	end_worker(keeper);
+	name_services_open(&keeper->services, keeper->policy);
 	if (firewall_remove(keeper->state))
 		log_error("cannot take the network rules away: %s",
 			  keeper->state->problem);
-	if (keeper->gate.pid < 0)
+	if (keeper->helpers.gate.pid < 0)
 		return;
-	if (message_send(keeper->gate.control, &stop, -1) ||
-	    !helper_wait(&keeper->gate, STOP_MS))
+	stop_watching(keeper);
+	if (message_send(keeper->helpers.gate.control, &stop, -1) ||
+	    !helper_wait(&keeper->helpers.gate, STOP_MS))
 		log_error("the net gate does not end; killing it");
-	helper_kill(&keeper->gate);
-	helper_reap(&keeper->gate);
+	net_helpers_end(&keeper->helpers);
 }

@@ -16,15 +16,14 @@
 
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/life.h"
+#include "gatekeeper/net_helpers.h"
 #include "gatekeeper/policy/image.h"
 
 struct net_keeper;
 
 struct net_keeper_setup {
-	const char *helpers_dir; /* borrowed, like all of it */
-	int wake;
-	int channel_fd; /* the gate's records */
-	struct life *life;
+	struct net_helpers_setup helpers;
+	struct life *life; /* borrowed */
 };
 
 MUST_CHECK int net_keeper_new(const struct net_keeper_setup *setup,

@@ -21,7 +21,8 @@ uint64_t queue_drops_parse(const char *text)
 		if (sscanf(text,
 			   "%" SCNu32 " %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
 			   &queue, &full, &unsent) == 3 &&
-		    (queue == NET_QUEUE_OUT || queue == NET_QUEUE_IN))
+		    (queue == NET_QUEUE_OUT || queue == NET_QUEUE_IN ||
+		     queue == NET_QUEUE_DNS))
 			total += full + unsent;
 		text += strcspn(text, "\n");
 		text += *text == '\n';

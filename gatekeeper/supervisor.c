@@ -24,6 +24,7 @@
 #include "gatekeeper/marks.h"
 #include "gatekeeper/net_keeper.h"
 #include "gatekeeper/notify.h"
+#include "gatekeeper/resolv_watch.h"
 #include "gatekeeper/store_keeper.h"
 
 #define START_TIMEOUT_NS   (20 * CLOCK_NS_PER_S)
@@ -57,6 +58,7 @@ struct supervisor {
 
 	struct store_keeper *store;
 	struct net_keeper *net;
+	struct resolv_watch resolvers;
 
 	struct policy *policy;
 	int policy_fd;	    /* owned */
@@ -361,6 +363,12 @@ static void take_tick(struct supervisor *supervisor)
 	gates_tick(supervisor->gates, now_ns);
 	store_keeper_tick(supervisor->store, supervisor->policy, now_ns);
 	net_keeper_tick(supervisor->net, now_ns);
+	if (resolv_watch_changed(&supervisor->resolvers, now_ns) &&
+	    policy_header(supervisor->policy)->follows_system) {
+		life_note(&supervisor->life, "the system has changed its "
+					     "resolvers; reloading");
+		begin_reload(supervisor);
+	}
 	note_helpers(supervisor);
 	loader_check(&supervisor->loader, now_ns);
 }
@@ -465,9 +473,12 @@ static int make_gates(struct supervisor *supervisor)
 static int make_net(struct supervisor *supervisor)
 {
 	const struct net_keeper_setup setup = {
-		.helpers_dir = supervisor->options.helpers_dir,
-		.wake = supervisor->wake,
-		.channel_fd = supervisor->net_channel_fd,
+		.helpers =
+			{
+				.helpers_dir = supervisor->options.helpers_dir,
+				.wake = supervisor->wake,
+				.channel_fd = supervisor->net_channel_fd,
+			},
 		.life = &supervisor->life,
 	};
 	int r = net_keeper_new(&setup, &supervisor->net);

@@ -13,6 +13,7 @@
 #include <linux/capability.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "gatekeeper/base/channel.h"
@@ -59,12 +60,17 @@ static int run(void)
 	struct net_gate_ends ends = {
 		.control = HELPER_FD_CONTROL,
 		.wake = HELPER_FD_WAKE,
+		.dns = HELPER_FD_NET_DNS,
 	};
 	int r = channel_map(HELPER_FD_NET_CHANNEL, &channel);
 
 	if (r)
 		return r;
 	ends.channel = channel;
+	ends.memory = mmap(NULL, sizeof(*ends.memory), PROT_READ | PROT_WRITE,
+			   MAP_SHARED, HELPER_FD_NET_MEMORY, 0);
+	if (ends.memory == MAP_FAILED)
+		return -errno;
 	r = net_gate_new(&ends, &gate);
 	if (!r)
 		r = confine();

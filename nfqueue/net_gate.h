@@ -16,12 +16,15 @@
 
 #include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/cleanup.h"
+#include "gatekeeper/wire/net_memory.h"
 
 struct net_gate;
 
 struct net_gate_ends {
-	int control;		 /* messages from and to gatekeeper */
-	int wake;		 /* eventfd: the store sleeps */
+	int control; /* messages from and to gatekeeper */
+	int wake;    /* eventfd: the store sleeps */
+	int dns;     /* leash-dns */
+	struct net_memory *memory;
 	struct channel *channel; /* where records go */
 };
 

@@ -21,7 +21,17 @@ static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 struct rest {
 	const uint8_t *at;
 	size_t left;
+	bool is_cut; /* there is more than we were given */
 };
+
+/* Leave out what follows the packet; note what of it is missing. */
+static void fit(struct rest *rest, size_t length)
+{
+	/* A packet too large for its length field says 0. */
+	if (length && length < rest->left)
+		rest->left = length;
+	rest->is_cut = length > rest->left;
+}
 
 static bool take(struct rest *rest, size_t length)
 {
@@ -51,15 +61,51 @@ static int parse_ports(const struct rest *rest, size_t header_size,
 	return 0;
 }
 
+static int parse_tcp(const struct rest *rest, struct packet *ret)
+{
+	struct rest data = *rest;
+	struct tcphdr header;
+	int r = parse_ports(rest, sizeof(header), ret);
+
+	if (r)
+		return r;
+	memcpy(&header, rest->at, sizeof(header));
+	if (header.doff * 4U < sizeof(header) || !take(&data, header.doff * 4U))
+		return PACKET_NOT_UNDERSTOOD;
+	ret->sequence = ntohl(header.seq);
+	ret->acknowledged = ntohl(header.ack_seq);
+	ret->is_syn = header.syn && !header.ack && !header.rst && !header.fin;
+	ret->is_syn_ack = header.syn && header.ack && !header.rst;
+	ret->is_end = header.fin || header.rst;
+	ret->data = data.at;
+	ret->data_length = data.left;
+	ret->data_is_cut = data.is_cut;
+	return 0;
+}
+
+static int parse_udp(const struct rest *rest, struct packet *ret)
+{
+	struct rest data = *rest;
+	int r = parse_ports(rest, sizeof(struct udphdr), ret);
+
+	if (r)
+		return r;
+	take(&data, sizeof(struct udphdr));
+	ret->data = data.at;
+	ret->data_length = data.left;
+	ret->data_is_cut = data.is_cut;
+	return 0;
+}
+
 static int parse_transport(const struct rest *rest, struct packet *ret)
 {
 	switch (ret->ip_protocol) {
 	case IPPROTO_TCP:
 		ret->protocol = POLICY_PROTOCOL_TCP;
-		return parse_ports(rest, sizeof(struct tcphdr), ret);
+		return parse_tcp(rest, ret);
 	case IPPROTO_UDP:
 		ret->protocol = POLICY_PROTOCOL_UDP;
-		return parse_ports(rest, sizeof(struct udphdr), ret);
+		return parse_udp(rest, ret);
 	case IPPROTO_UDPLITE:
 		ret->protocol = POLICY_PROTOCOL_UDPLITE;
 		return parse_ports(rest, sizeof(struct udphdr), ret);
@@ -91,6 +137,7 @@ static int parse_ipv4(struct rest rest, struct packet *ret)
 	map_ipv4(&header.saddr, &ret->source);
 	map_ipv4(&header.daddr, &ret->destination);
 	ret->ip_protocol = header.protocol;
+	fit(&rest, ntohs(header.tot_len));
 	if (header.ihl * 4U < sizeof(header) ||
 	    (ntohs(header.frag_off) & (IP_MF | IP_OFFMASK)) ||
 	    !take(&rest, header.ihl * 4U))
@@ -166,6 +213,7 @@ static int parse_ipv6(struct rest rest, struct packet *ret)
 	ret->is_ipv6 = true;
 	ret->ip_protocol = header.ip6_nxt;
 	take(&rest, sizeof(header));
+	fit(&rest, ntohs(header.ip6_plen));
 	for (int i = 0; is_extension(ret->ip_protocol); i++)
 		if (i == EXTENSIONS_MAX || !step_over(&rest, &ret->ip_protocol))
 			return PACKET_NOT_UNDERSTOOD;
@@ -174,7 +222,7 @@ static int parse_ipv6(struct rest rest, struct packet *ret)
 
 int packet_parse(const void *bytes, size_t length, struct packet *ret)
 {
-	const struct rest all = {bytes, length};
+	const struct rest all = {bytes, length, false};
 
 	*ret = (struct packet){.protocol = 0};
 	if (!length)

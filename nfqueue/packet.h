@@ -20,8 +20,8 @@
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/policy/image.h"
 
-/* How much of a packet is needed: IPv6, its extensions, TCP. */
-#define PACKET_COPY_BYTES 512
+/* How much of a packet is needed: all, since its data may say a name. */
+#define PACKET_COPY_BYTES 0xffff
 
 struct packet {
 	struct policy_address source; /* IPv4 as IPv4-mapped */
@@ -31,6 +31,15 @@ struct packet {
 	bool is_ipv6;
 	uint16_t source_port; /* 0 where the protocol has none */
 	uint16_t destination_port;
+	/* TCP and UDP */
+	uint32_t sequence;
+	uint32_t acknowledged;
+	bool is_syn; /* the first packet of a connection */
+	bool is_syn_ack;
+	bool is_end;	     /* FIN or RST */
+	const uint8_t *data; /* into what was parsed */
+	size_t data_length;
+	bool data_is_cut; /* there was more than could be parsed */
 };
 
 /* Expected outcome. */

@@ -17,7 +17,7 @@
 struct queue {
 	struct mnl_socket *socket; /* owned */
 	unsigned int portid;
-	char request[1024];
+	char request[4096];
 	char buffer[0xffff + OVERHEAD_BYTES];
 };
 
@@ -202,6 +202,13 @@ int queue_receive(struct queue *queue, struct queue_packet *ret)
 	return queue_parse(queue->buffer, (size_t)n, ret);
 }
 
+static int send_verdict(struct queue *queue, const struct nlmsghdr *message)
+{
+	return mnl_socket_sendto(queue->socket, message, message->nlmsg_len) < 0
+		       ? -errno
+		       : 0;
+}
+
 int queue_pass(struct queue *queue, const struct queue_packet *packet,
 	       uint32_t mark)
 {
@@ -210,13 +217,20 @@ int queue_pass(struct queue *queue, const struct queue_packet *packet,
 
 	nfq_nlmsg_verdict_put(message, (int)packet->id, NF_ACCEPT);
 	nfq_nlmsg_verdict_put_mark(message, mark);
-	return mnl_socket_sendto(queue->socket, message, message->nlmsg_len) < 0
-		       ? -errno
-		       : 0;
+	return send_verdict(queue, message);
+}
+
+int queue_drop(struct queue *queue, const struct queue_packet *packet)
+{
+	struct nlmsghdr *message =
+		nfq_nlmsg_put(queue->request, NFQNL_MSG_VERDICT, packet->queue);
+
+	nfq_nlmsg_verdict_put(message, (int)packet->id, NF_DROP);
+	return send_verdict(queue, message);
 }
 
 int queue_replace(struct queue *queue, const struct queue_packet *packet,
-		  const void *bytes, size_t length)
+		  const void *bytes, size_t length, uint32_t mark)
 {
 	struct nlmsghdr *message =
 		nfq_nlmsg_put(queue->request, NFQNL_MSG_VERDICT, packet->queue);
@@ -224,8 +238,7 @@ int queue_replace(struct queue *queue, const struct queue_packet *packet,
 	if (length > sizeof(queue->request) / 2)
 		return -EMSGSIZE;
 	nfq_nlmsg_verdict_put(message, (int)packet->id, NF_ACCEPT);
+	nfq_nlmsg_verdict_put_mark(message, mark);
 	nfq_nlmsg_verdict_put_pkt(message, bytes, (uint32_t)length);
-	return mnl_socket_sendto(queue->socket, message, message->nlmsg_len) < 0
-		       ? -errno
-		       : 0;
+	return send_verdict(queue, message);
 }

@@ -54,10 +54,14 @@ MUST_CHECK int queue_receive(struct queue *queue, struct queue_packet *ret);
 MUST_CHECK int queue_pass(struct queue *queue,
 			  const struct queue_packet *packet, uint32_t mark);
 
-/* Let other bytes go on in the packet's place, no more than it had. */
+/* Let other bytes go on in the packet's place, with its mark replaced. */
 MUST_CHECK int queue_replace(struct queue *queue,
 			     const struct queue_packet *packet,
-			     const void *bytes, size_t length);
+			     const void *bytes, size_t length, uint32_t mark);
+
+/* End the packet here; nobody is told. */
+MUST_CHECK int queue_drop(struct queue *queue,
+			  const struct queue_packet *packet);
 
 /*
  * Read one netlink message, as queue_receive() does.  For tests and fuzzing.

@@ -271,38 +271,56 @@ static bool is_of_account(struct socket_owner *owner, pid_t pid,
 	       policy_account_of(policy, st.st_uid) == account;
 }
 
-static bool is_recent(struct socket_owner *owner, struct recent *recent,
-		      uint64_t inode)
+/* The same descriptor again, most often: the last was closed. */
+static bool is_same_fd(struct socket_owner *owner, struct recent *recent,
+		       uint64_t inode)
 {
 	char path[64], wanted[64];
-	int budget = FDS_MAX;
 
-	/* The same descriptor again, most often: the last was closed. */
 	snprintf(path, sizeof(path), "%d/fd/%s", (int)recent->pid, recent->fd);
 	name_socket(inode, wanted);
-	return link_is(owner->proc, path, wanted) ||
-	       holds(owner, recent->pid, inode, &budget, recent->fd);
+	return link_is(owner->proc, path, wanted);
+}
+
+static bool is_other_fd(struct socket_owner *owner, struct recent *recent,
+			uint64_t inode)
+{
+	int budget = FDS_MAX;
+
+	return holds(owner, recent->pid, inode, &budget, recent->fd);
+}
+
+static struct recent *find_recent(struct socket_owner *owner, uint64_t inode,
+				  bool (*is_it)(struct socket_owner *owner,
+						struct recent *recent,
+						uint64_t inode))
+{
+	for (unsigned int i = 0; i < RECENT_MAX; i++)
+		if (owner->recent[i].pid &&
+		    is_it(owner, &owner->recent[i], inode))
+			return &owner->recent[i];
+	return NULL;
 }
 
 static bool look_at_recent(struct socket_owner *owner, uint64_t inode,
 			   struct socket_process *ret)
 {
-	for (unsigned int i = 0; i < RECENT_MAX; i++) {
-		struct recent *recent = &owner->recent[i];
+	/* All of the cheap looks before the first that is not. */
+	struct recent *recent = find_recent(owner, inode, is_same_fd);
 
-		if (!recent->pid || !is_recent(owner, recent, inode))
-			continue;
-		/* The same pid and program: the parent will be, too. */
-		read_program(owner, recent->pid, ret->program);
-		if (*ret->program && !strcmp(ret->program, recent->program)) {
-			ret->pid = recent->pid;
-			ret->parent_pid = recent->parent_pid;
-		} else {
-			describe(owner, recent->pid, ret);
-		}
-		return true;
+	if (!recent)
+		recent = find_recent(owner, inode, is_other_fd);
+	if (!recent)
+		return false;
+	/* The same pid and program: the parent will be, too. */
+	read_program(owner, recent->pid, ret->program);
+	if (*ret->program && !strcmp(ret->program, recent->program)) {
+		ret->pid = recent->pid;
+		ret->parent_pid = recent->parent_pid;
+	} else {
+		describe(owner, recent->pid, ret);
 	}
-	return false;
+	return true;
 }
 
 static void remember(struct socket_owner *owner,
@@ -318,6 +336,14 @@ static void remember(struct socket_owner *owner,
 	recent->program[0] = '\0';
 	if (length < sizeof(recent->program))
 		memcpy(recent->program, process->program, length + 1);
+}
+
+static bool was_recent(const struct socket_owner *owner, pid_t pid)
+{
+	for (unsigned int i = 0; i < RECENT_MAX; i++)
+		if (owner->recent[i].pid == pid)
+			return true;
+	return false;
 }
 
 static void look_at_all(struct socket_owner *owner, const struct policy *policy,
@@ -337,7 +363,9 @@ static void look_at_all(struct socket_owner *owner, const struct policy *policy,
 	while ((all || !ret->pid) && (entry = readdir(folder))) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (pid <= 0 || !is_of_account(owner, pid, policy, account))
+		/* Unless all are wanted, those found lately were looked at. */
+		if (pid <= 0 || (!all && was_recent(owner, pid)) ||
+		    !is_of_account(owner, pid, policy, account))
 			continue;
 		if (processes-- <= 0 || budget <= 0) {
 			ret->several = true; /* not all were seen */
@@ -393,7 +421,8 @@ static bool is_accepted(const struct sweep *sweep, uint16_t port)
 	for (size_t i = 0; i < sweep->listener_count; i++)
 		if (sweep->listeners[i] == port)
 			return true;
-	return false;
+	/* Too many to know: its next packet will tell. */
+	return sweep->listener_count == LISTENERS_MAX;
 }
 
 static int take_listener(const struct nlmsghdr *message, void *context)

@@ -424,8 +424,8 @@ static void bind_host(sqlite3_stmt *insert, const struct record *record)
 	}
 	sqlite3_bind_text(insert, HOST_COLUMN, record->host.bytes,
 			  (int)record->host.length, SQLITE_STATIC);
-	sqlite3_bind_text(insert, HOST_COLUMN + 1, "address", -1,
-			  SQLITE_STATIC);
+	sqlite3_bind_text(insert, HOST_COLUMN + 1, record->source.bytes,
+			  (int)record->source.length, SQLITE_STATIC);
 	sqlite3_bind_int64(insert, HOST_COLUMN + 2, record->port);
 	sqlite3_bind_text(insert, HOST_COLUMN + 3,
 			  policy_protocol_word(record->protocol), -1,

@@ -31,7 +31,7 @@ const char schema_views[] =
 	" l.time AS time_ns, b.boot AS boot, l.generation AS generation,"
 	" CASE l.kind WHEN 1 THEN 'open' WHEN 2 THEN 'list'"
 	"  WHEN 3 THEN 'exec' WHEN 4 THEN 'daemon' WHEN 5 THEN 'connect'"
-	"  WHEN 6 THEN 'accept' END AS kind,"
+	"  WHEN 6 THEN 'accept' WHEN 7 THEN 'resolve' END AS kind,"
 	" CASE l.access WHEN 0 THEN 'any' WHEN 1 THEN 'read'"
 	"  WHEN 2 THEN 'write' WHEN 3 THEN 'exec' END AS access,"
 	" CASE l.verdict WHEN 1 THEN 'allow' WHEN 2 THEN 'deny'"
@@ -62,6 +62,6 @@ const char schema_views[] =
 	" GROUP BY account, target, verdict;"
 	"CREATE VIEW hosts AS SELECT account, host, port, protocol, verdict,"
 	" count(*) AS times, min(time) AS first, max(time) AS last"
-	" FROM verdicts WHERE kind IN ('connect', 'accept')"
+	" FROM verdicts WHERE kind IN ('connect', 'accept', 'resolve')"
 	" GROUP BY account, host, port, protocol, verdict;"
-	"PRAGMA user_version = 2;";
+	"PRAGMA user_version = 3;";

@@ -13,6 +13,7 @@
 
 #include "gatekeeper/base/clock.h"
 #include "tools/query_filter.h"
+#include "tools/query_names.h"
 #include "tools/query_output.h"
 
 #define DATABASE_DEFAULT "/var/lib/leash/verdicts.db"
@@ -50,8 +51,8 @@ static void print_usage(FILE *out)
 	      "Without a filter: the last 20 verdicts.  Filters combine:\n"
 	      "  --denied            what was refused, or would have been\n"
 	      "  --account NAME      of this account\n"
-	      "  --kind KIND         open, list, exec, connect, accept or\n"
-	      "                      daemon\n"
+	      "  --kind KIND         open, list, exec, connect, accept,\n"
+	      "                      resolve or daemon\n"
 	      "  --path GLOB         whose target matches, '/srv/*'\n"
 	      "  --program GLOB      done by this program\n"
 	      "  --rule GLOB         decided by this rule\n"
@@ -64,7 +65,8 @@ static void print_usage(FILE *out)
 	      "  --format FORMAT     table, json (one object a line) or csv\n"
 	      "  --sql QUERY         on the views verdicts, denials, files,\n"
 	      "                      programs, hosts; read-only, at most 30\n"
-	      "                      seconds\n"
+	      "                      seconds; ptr(host) asks the resolver who\n"
+	      "                      an address is\n"
 	      "  --database FILE     default " DATABASE_DEFAULT "\n"
 	      "  --version, --help\n",
 	      out);
@@ -147,7 +149,8 @@ static int take_option(int option, struct options *options)
 static bool is_kind(const char *word)
 {
 	static const char *const kinds[] = {"open",    "list",	 "exec",
-					    "connect", "accept", "daemon"};
+					    "connect", "accept", "resolve",
+					    "daemon"};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(word, kinds[i]))
@@ -337,6 +340,10 @@ static int run_sql(sqlite3 *sqlite, const struct options *options,
 		return EXIT_ERROR;
 	}
 	strcpy(query.sql, options->sql);
+	if (query_names_add(sqlite)) {
+		complain("cannot add ptr()", sqlite3_errmsg(sqlite));
+		return EXIT_ERROR;
+	}
 	sqlite3_set_authorizer(sqlite, authorize, NULL);
 	sqlite3_progress_handler(sqlite, SQL_CHECK_STEPS, out_of_time,
 				 &deadline_ns);

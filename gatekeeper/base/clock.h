@@ -1,6 +1,6 @@
 #pragma once
 
-/* clock - the two clocks we use, as plain numbers of nanoseconds */
+/* clock - the clocks we use, as plain numbers of nanoseconds */
 
 #include <stdint.h>
 #include <time.h>
@@ -14,6 +14,15 @@ static inline int64_t clock_monotonic_ns(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * CLOCK_NS_PER_S + t.tv_nsec;
+}
+
+/* Since the machine was started, asleep or not.  For what outlives us. */
+static inline int64_t clock_boottime_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
 	return (int64_t)t.tv_sec * CLOCK_NS_PER_S + t.tv_nsec;
 }
 

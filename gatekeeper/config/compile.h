@@ -4,7 +4,8 @@
  * compile - what the parts of config share while they read
  *
  * Private to gatekeeper/config.  config.c reads files and settings, accounts.c
- * the accounts, rules.c and network.c their rules, rule_words.c what any rule
+ * the accounts, rules.c and network.c their rules, names.c whom they may ask
+ * for names, rule_words.c what any rule
  * may carry, schema.c the shape of a group.
  */
 
@@ -30,6 +31,7 @@ struct account_entry {
 	uint32_t index;
 	bool ban; /* programs.mode */
 	bool has_programs;
+	bool has_resolvers;
 	bool seen_in_this_file;
 };
 
@@ -130,6 +132,15 @@ MUST_CHECK int rules_files(struct compiler *compiler,
 			   const config_setting_t *setting, void *account);
 MUST_CHECK int rules_programs(struct compiler *compiler,
 			      const config_setting_t *setting, void *account);
+
+/* names.c: the group `names`, and `resolvers` of an account. */
+MUST_CHECK int names_settings(struct compiler *compiler,
+			      const config_setting_t *setting, void *context);
+MUST_CHECK int names_resolvers(struct compiler *compiler,
+			       const config_setting_t *setting, void *account);
+
+/* Those of resolv.conf for every account that names none. */
+MUST_CHECK int names_default_resolvers(struct compiler *compiler);
 
 /* network.c: the group `network`. */
 MUST_CHECK int network_rules(struct compiler *compiler,

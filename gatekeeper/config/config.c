@@ -16,7 +16,14 @@
 #define USER_DEFAULT	  "_leash"
 #define KEEP_DAYS_DEFAULT 90
 #define MAX_MB_DEFAULT	  2048
-#define FILES_MAX	  256
+
+/* Clients keep an address longer than its TTL says; browsers a minute. */
+#define NAMES_FLOOR_S_DEFAULT 60
+#define NAMES_GRACE_S_DEFAULT 60
+/* Below a `*.`: what CDNs and registries need, and tunnels find too little. */
+#define NAMES_LONGEST_DEFAULT	 64
+#define NAMES_PER_MINUTE_DEFAULT 60
+#define FILES_MAX		 256
 
 /* Who can write the file can lift the leash. */
 static bool is_trustworthy(struct compiler *compiler, const char *path)
@@ -201,10 +208,10 @@ static int read_settings(struct compiler *compiler,
 			 const struct config_file *file)
 {
 	static const struct schema_key keys[] = {
-		{"mode", read_mode},   {"scope", read_scope},
-		{"watch", read_watch}, {"user", read_user},
-		{"log", read_log},     {"accounts", accounts_collect},
-		{NULL, NULL},
+		{"mode", read_mode},	   {"scope", read_scope},
+		{"watch", read_watch},	   {"user", read_user},
+		{"log", read_log},	   {"accounts", accounts_collect},
+		{"names", names_settings}, {NULL, NULL},
 	};
 
 	compiler->file = file;
@@ -307,6 +314,8 @@ static int compile(struct compiler *compiler)
 		r = read_rules_of(compiler, &compiler->files[i]);
 	if (!r)
 		r = accounts_check(compiler);
+	if (!r)
+		r = names_default_resolvers(compiler);
 	return r;
 }
 
@@ -337,6 +346,10 @@ int config_compile(const struct config_source *source, uint64_t generation,
 				.user_uid = UINT32_MAX,
 				.keep_days = KEEP_DAYS_DEFAULT,
 				.max_mb = MAX_MB_DEFAULT,
+				.names_floor_s = NAMES_FLOOR_S_DEFAULT,
+				.names_grace_s = NAMES_GRACE_S_DEFAULT,
+				.names_label_max = NAMES_LONGEST_DEFAULT,
+				.names_per_minute = NAMES_PER_MINUTE_DEFAULT,
 			},
 	};
 	int r;

@@ -9,7 +9,7 @@
  * there is no image.
  *
  * What it reads from the system besides: accounts and /etc/subuid, symlinks
- * in rules' paths, and the content of programs allowed by content.  Never
+ * in rules' paths, the resolvers in /etc/resolv.conf, and the content of programs allowed by content.  Never
  * call it in the process that answers the kernel.
  */
 

@@ -1,7 +1,6 @@
 /*
- * A network rule is a group with a net and, where wanted, ports, protocol and
- * program.  What a host name leads to is not known to this version, so a rule
- * for one is a mistake rather than a rule that never matches.
+ * A network rule is a group with a net or a host and, where wanted, ports,
+ * protocol and program.
  */
 
 #include <arpa/inet.h>
@@ -10,7 +9,9 @@
 #include <string.h>
 
 #include "gatekeeper/config/compile.h"
+#include "gatekeeper/policy/address.h"
 #include "gatekeeper/policy/glob.h"
+#include "gatekeeper/policy/host_name.h"
 
 #define IPV4_BITS	 32
 #define IPV6_BITS	 128
@@ -31,8 +32,9 @@ struct net_entry {
 	size_t port_count;
 	const char *program;
 	const config_setting_t *program_setting;
+	char host[HOST_NAME_SIZE];
 	bool has_net;
-	bool is_wrong;
+	bool has_host;
 };
 
 static bool parse_number(const char *text, unsigned long max,
@@ -58,13 +60,14 @@ static bool parse_net(const char *text, struct policy_net_spec *spec)
 		return false;
 	memcpy(address, text, length);
 	address[length] = '\0';
-	spec->address = (struct policy_address){{0}};
-	if (inet_pton(AF_INET, address, spec->address.bytes + 12) == 1) {
-		spec->address.bytes[10] = spec->address.bytes[11] = 0xff;
+	switch (address_read(address, &spec->address)) {
+	case AF_INET:
 		all = IPV4_BITS;
-	} else if (inet_pton(AF_INET6, address, spec->address.bytes) == 1) {
+		break;
+	case AF_INET6:
 		all = IPV6_BITS;
-	} else {
+		break;
+	default:
 		return false;
 	}
 	bits = all;
@@ -106,11 +109,30 @@ static int read_host(struct compiler *compiler, const config_setting_t *setting,
 		     void *context)
 {
 	struct net_entry *entry = context;
+	struct policy_net_spec address;
+	const char *text, *name;
 
-	entry->is_wrong = true;
-	compiler_error(compiler, setting,
-		       "this version judges addresses, not yet names, so the "
-		       "rule would not hold; write net = \"ADDRESS\"");
+	if (!schema_string(compiler, setting, &text))
+		return 0;
+	entry->has_host = true;
+	entry->spec.below = text[0] == '*';
+	name = text;
+	if (entry->spec.below)
+		name += text[1] == '.' ? 2 : 1;
+	/* `*` alone is every name: those below the root. */
+	if (!strcmp(text, "*"))
+		return 0;
+	if (parse_net(text, &address))
+		compiler_error(compiler, setting,
+			       "\"%s\" is an address; write net = \"%s\"", text,
+			       text);
+	else if (host_name_read(name, strlen(name), entry->host) ||
+		 name == text + 1)
+		compiler_error(compiler, setting,
+			       "is \"%s\"; it must be a name such as "
+			       "\"example.org\" or \"*.example.org\", letters "
+			       "beyond ASCII in the form \"xn--...\"",
+			       text);
 	return 0;
 }
 
@@ -273,6 +295,7 @@ static int add_net(struct compiler *compiler, const config_setting_t *setting,
 	spec.program = entry->program ? resolved.path : NULL;
 	spec.words = entry->words;
 	spec.words.origin = origin;
+	spec.host = entry->has_host ? entry->host : NULL;
 	if (!entry->port_count)
 		entry->ports[entry->port_count++] =
 			(struct port_range){0, PORT_MAX};
@@ -301,14 +324,16 @@ static int read_one(struct compiler *compiler, const config_setting_t *setting,
 
 	if (!config_setting_is_group(setting)) {
 		compiler_error(compiler, setting,
-			       "each entry must be { net = \"...\"; ... }");
+			       "each entry must be { host = \"...\"; ... } "
+			       "or { net = \"...\"; ... }");
 		return 0;
 	}
 	r = schema_read(compiler, setting, net_keys, &entry);
 	if (r)
 		return r;
-	if (!entry.has_net && !entry.is_wrong)
-		compiler_error(compiler, setting, "net is missing");
+	if (entry.has_net == entry.has_host)
+		compiler_error(compiler, setting,
+			       "must have either host or net");
 	if (entry.port_count && (entry.spec.protocols & POLICY_PROTOCOL_ICMP))
 		compiler_error(compiler, setting,
 			       "has ports, and icmp knows none; make it a "
@@ -380,13 +405,17 @@ static int read_inbound(struct compiler *compiler,
 	return 0;
 }
 
-static int not_yet(struct compiler *compiler, const config_setting_t *setting,
-		   void *context)
+static int read_quic(struct compiler *compiler, const config_setting_t *setting,
+		     void *context)
 {
+	const char *word;
+
 	(void)context;
-	compiler_error(compiler, setting,
-		       "this version judges addresses, not yet names, so it "
-		       "would not hold; remove it");
+	if (schema_string(compiler, setting, &word) && strcmp(word, "deny"))
+		compiler_error(compiler, setting,
+			       "is \"%s\"; it must be \"deny\": this version "
+			       "does not look into QUIC",
+			       word);
 	return 0;
 }
 
@@ -398,8 +427,8 @@ int network_rules(struct compiler *compiler, const config_setting_t *setting,
 		{"deny", read_deny},
 		{"default", read_network_default},
 		{"inbound", read_inbound},
-		{"resolvers", not_yet},
-		{"quic", not_yet},
+		{"resolvers", names_resolvers},
+		{"quic", read_quic},
 		{NULL, NULL},
 	};
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "gatekeeper/base/fd.h"
+#include "gatekeeper/policy/edge_table.h"
 #include "gatekeeper/policy/glob.h"
 #include "gatekeeper/policy/net_table.h"
 #include "gatekeeper/policy/texts.h"
@@ -21,11 +22,10 @@
 struct policy_builder {
 	struct policy_header header;
 	struct table uids, accounts, nodes, globs, rules, inodes, digests;
-	struct table watch;
+	struct table watch, resolvers;
 	struct texts texts;
 	struct net_table nets;
-	struct table edges; /* open addressing; count is its size */
-	uint32_t edges_used;
+	struct edge_table edges;
 };
 
 static int add_text(struct policy_builder *builder, const char *text,
@@ -47,7 +47,8 @@ int policy_builder_new(struct policy_builder **ret)
 		return -errno;
 	if (texts_init(&builder->texts, builder->header.hash_seed) ||
 	    net_table_init(&builder->nets, builder->header.hash_seed) ||
-	    table_zeroed(&builder->edges, 64, sizeof(struct policy_edge)))
+	    edge_table_init(&builder->edges, &builder->texts,
+			    builder->header.hash_seed))
 		return -ENOMEM;
 	*ret = STEAL(builder);
 	return 0;
@@ -60,12 +61,13 @@ struct policy_builder *policy_builder_free(struct policy_builder *builder)
 	free(builder->uids.entries);
 	free(builder->accounts.entries);
 	free(builder->nodes.entries);
-	free(builder->edges.entries);
+	edge_table_done(&builder->edges);
 	free(builder->globs.entries);
 	free(builder->rules.entries);
 	free(builder->inodes.entries);
 	free(builder->digests.entries);
 	free(builder->watch.entries);
+	free(builder->resolvers.entries);
 	net_table_done(&builder->nets);
 	texts_done(&builder->texts);
 	free(builder);
@@ -152,78 +154,19 @@ int policy_builder_uids(struct policy_builder *builder, uint32_t account,
 	return table_add(&builder->uids, &range, sizeof(range), NULL);
 }
 
-/* The slot of an edge, or the empty one where it belongs. */
-static struct policy_edge *edge_slot(const struct policy_builder *builder,
-				     const struct policy_edge *key,
-				     uint64_t hash)
-{
-	uint32_t mask = builder->edges.count - 1;
-
-	for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
-		struct policy_edge *edge =
-			AT(builder->edges, struct policy_edge, i);
-
-		/* Texts are interned: the same text, the same place. */
-		if (edge->kind == POLICY_EDGE_NONE ||
-		    (edge->from == key->from && edge->kind == key->kind &&
-		     edge->text.offset == key->text.offset &&
-		     edge->text.length == key->text.length))
-			return edge;
-	}
-}
-
-static uint64_t edge_hash(const struct policy_builder *builder,
-			  const struct policy_edge *edge)
-{
-	return policy_edge_hash(
-		builder->header.hash_seed, edge->from, edge->kind,
-		(char *)builder->texts.bytes.entries + edge->text.offset,
-		edge->text.length);
-}
-
-static int edges_grow(struct policy_builder *builder)
-{
-	struct table old = builder->edges;
-
-	if (builder->edges_used < old.count / 2)
-		return 0;
-	if (table_zeroed(&builder->edges, old.count * 2,
-			 sizeof(struct policy_edge))) {
-		builder->edges = old;
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < old.count; i++) {
-		struct policy_edge *edge = AT(old, struct policy_edge, i);
-
-		if (edge->kind != POLICY_EDGE_NONE)
-			*edge_slot(builder, edge, edge_hash(builder, edge)) =
-				*edge;
-	}
-	free(old.entries);
-	return 0;
-}
-
 static int edge_child(struct policy_builder *builder, uint32_t from,
 		      enum policy_edge_kind kind, const char *bytes,
 		      size_t length, uint32_t *ret)
 {
-	struct policy_edge key = {.from = from, .kind = kind};
 	struct policy_edge *slot;
-	uint64_t hash;
 
-	if (texts_add(&builder->texts, bytes, length, &key.text) ||
-	    edges_grow(builder))
+	if (edge_table_make(&builder->edges, from, kind, bytes, length, &slot))
 		return -ENOMEM;
-	hash = edge_hash(builder, &key);
-	slot = edge_slot(builder, &key, hash);
-	if (slot->kind == POLICY_EDGE_NONE) {
+	if (slot->to == POLICY_NONE) {
 		struct policy_node *node;
 
-		if (node_new(builder, 0, &key.to))
+		if (node_new(builder, 0, &slot->to))
 			return -ENOMEM;
-		key.tag = (uint32_t)(hash >> 32);
-		*slot = key;
-		builder->edges_used++;
 		node = AT(builder->nodes, struct policy_node, from);
 		if (kind == POLICY_EDGE_PREFIX)
 			node->prefix_lengths |= UINT64_C(1) << length;
@@ -425,6 +368,19 @@ int policy_builder_rule(struct policy_builder *builder,
 	return 0;
 }
 
+static int add_to_host(struct policy_builder *builder,
+		       const struct policy_net_spec *spec,
+		       const struct policy_reach *reach)
+{
+	struct policy_edge *edge;
+	int r = edge_table_make(&builder->edges, spec->account,
+				spec->below ? POLICY_EDGE_DOMAIN
+					    : POLICY_EDGE_HOST,
+				spec->host, strlen(spec->host), &edge);
+
+	return r ? r : net_table_push(&builder->nets, reach, &edge->to);
+}
+
 int policy_builder_net(struct policy_builder *builder,
 		       const struct policy_net_spec *spec, uint32_t *rule)
 {
@@ -454,9 +410,23 @@ int policy_builder_net(struct policy_builder *builder,
 	reach.rule = *rule;
 	if (add_text(builder, spec->program, &reach.program))
 		return -ENOMEM;
+	if (spec->host)
+		return add_to_host(builder, spec, &reach);
 	account->net_lengths[spec->length / 64] |= UINT64_C(1)
 						   << spec->length % 64;
 	return net_table_add(&builder->nets, &net, &reach);
+}
+
+int policy_builder_resolver(struct policy_builder *builder, uint32_t account,
+			    const struct policy_address *address)
+{
+	const struct policy_resolver resolver = {
+		.address = *address,
+		.account = account,
+	};
+
+	return table_add(&builder->resolvers, &resolver, sizeof(resolver),
+			 NULL);
 }
 
 int policy_builder_watch(struct policy_builder *builder, const char *path)
@@ -478,6 +448,11 @@ int policy_builder_settings(struct policy_builder *builder,
 	header->user_gid = settings->user_gid;
 	header->keep_days = settings->keep_days;
 	header->max_mb = settings->max_mb;
+	header->names_floor_s = settings->names_floor_s;
+	header->names_grace_s = settings->names_grace_s;
+	header->names_label_max = settings->names_label_max;
+	header->names_per_minute = settings->names_per_minute;
+	header->follows_system = settings->follows_system;
 	if (add_text(builder, settings->database, &header->database) ||
 	    add_text(builder, settings->user, &header->user))
 		return -ENOMEM;
@@ -523,7 +498,7 @@ static int write_tables(struct policy_builder *builder, int fd)
 		{&builder->accounts, &h->accounts,
 		 sizeof(struct policy_account)},
 		{&builder->nodes, &h->nodes, sizeof(struct policy_node)},
-		{&builder->edges, &h->edges, sizeof(struct policy_edge)},
+		{&builder->edges.slots, &h->edges, sizeof(struct policy_edge)},
 		{&builder->globs, &h->globs, sizeof(struct policy_glob)},
 		{&builder->rules, &h->rules, sizeof(struct policy_rule)},
 		{&builder->inodes, &h->inodes, sizeof(struct policy_inode)},
@@ -531,6 +506,8 @@ static int write_tables(struct policy_builder *builder, int fd)
 		{&builder->nets.slots, &h->nets, sizeof(struct policy_net)},
 		{&builder->nets.reaches, &h->reaches,
 		 sizeof(struct policy_reach)},
+		{&builder->resolvers, &h->resolvers,
+		 sizeof(struct policy_resolver)},
 		{&builder->texts.bytes, &h->strings, 1},
 		{&builder->watch, &h->watch, sizeof(struct policy_text)},
 	};

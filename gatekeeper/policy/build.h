@@ -45,6 +45,8 @@ struct policy_rule_spec {
 struct policy_net_spec {
 	uint32_t account;
 	enum policy_effect effect; /* DENY or REACH */
+	const char *host; /* as of host_name_read(); NULL: by address */
+	bool below;	  /* the names below host, and not host itself */
 	struct policy_address address;
 	uint32_t length;     /* of the prefix, in bits, of 128 */
 	uint32_t protocols;  /* enum policy_protocol, any of them */
@@ -62,6 +64,11 @@ struct policy_settings {
 	uint32_t user_gid;
 	uint32_t keep_days;
 	uint32_t max_mb;
+	uint32_t names_floor_s;
+	uint32_t names_grace_s;
+	uint32_t names_label_max;
+	uint32_t names_per_minute;
+	bool follows_system; /* resolvers are those of resolv.conf */
 };
 
 /* Expected outcomes. */
@@ -106,6 +113,10 @@ MUST_CHECK int policy_builder_net(struct policy_builder *builder,
 				  uint32_t *rule);
 void policy_builder_inbound(struct policy_builder *builder, uint32_t account,
 			    enum policy_inbound inbound);
+
+MUST_CHECK int policy_builder_resolver(struct policy_builder *builder,
+				       uint32_t account,
+				       const struct policy_address *address);
 
 MUST_CHECK int policy_builder_watch(struct policy_builder *builder,
 				    const char *path);

@@ -105,23 +105,11 @@ static void follow_edge(struct walk *walk, uint32_t from,
 			enum policy_edge_kind kind, const char *bytes,
 			size_t length)
 {
-	const struct policy *policy = walk->policy;
-	uint64_t hash = policy_edge_hash(policy->header->hash_seed, from, kind,
-					 bytes, length);
-	uint32_t mask = policy->header->edges.count - 1;
+	const struct policy_edge *edge =
+		policy_edge_find(walk->policy, from, kind, bytes, length);
 
-	for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
-		const struct policy_edge *edge = &policy->edges[i];
-
-		if (edge->kind == POLICY_EDGE_NONE)
-			return;
-		if (edge->tag == (uint32_t)(hash >> 32) && edge->from == from &&
-		    edge->kind == kind && edge->text.length == length &&
-		    !memcmp(policy_text(policy, edge->text), bytes, length)) {
-			reach(walk, edge->to);
-			return;
-		}
-	}
+	if (edge)
+		reach(walk, edge->to);
 }
 
 static void follow_affixes(struct walk *walk, uint32_t from, const char *name,

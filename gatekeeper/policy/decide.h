@@ -54,6 +54,8 @@ struct policy_answer {
 	enum policy_reason reason;
 	uint32_t rule; /* or POLICY_NONE */
 	bool log;
+	const char *host; /* the name by which it was decided; NULL: none */
+	size_t below;	  /* of host, the bytes before what a `*.` rule names */
 };
 
 /* Expected outcome. */

@@ -2,28 +2,24 @@
 
 #include <string.h>
 
+#include "gatekeeper/policy/decide_host.h"
+
 #define MAPPED_BITS 96
+#define QUIC_PORT   443
 
 static const uint8_t mapped[MAPPED_BITS / 8] = {
 	[10] = 0xff,
 	[11] = 0xff,
 };
 
-/* The best rules of one network. */
-struct found {
-	uint32_t deny;
-	uint32_t allow;
-	bool needs_program; /* one that asks for a program might match */
-};
-
 static const struct policy_net *find_net(const struct policy *policy,
-					 const struct policy_flow *flow,
+					 uint32_t account,
+					 const struct policy_address *address,
 					 uint32_t length)
 {
-	struct policy_address prefix =
-		policy_address_prefix(&flow->address, length);
-	uint64_t hash = policy_net_hash(policy->header->hash_seed,
-					flow->account, &prefix, length);
+	struct policy_address prefix = policy_address_prefix(address, length);
+	uint64_t hash = policy_net_hash(policy->header->hash_seed, account,
+					&prefix, length);
 	uint32_t mask = policy->header->nets.count - 1;
 
 	for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
@@ -31,55 +27,10 @@ static const struct policy_net *find_net(const struct policy *policy,
 
 		if (net->reaches == POLICY_NONE)
 			return NULL;
-		if (net->account == flow->account && net->length == length &&
+		if (net->account == account && net->length == length &&
 		    !memcmp(&net->address, &prefix, sizeof(prefix)))
 			return net;
 	}
-}
-
-static bool reach_matches(const struct policy *policy,
-			  const struct policy_flow *flow,
-			  const struct policy_reach *reach,
-			  bool *ret_needs_program)
-{
-	const struct policy_rule *rule = &policy->rules[reach->rule];
-
-	if (!(reach->protocols & flow->protocol) ||
-	    flow->port < reach->port_first || flow->port > reach->port_last ||
-	    (rule->until_s && rule->until_s <= flow->now_s))
-		return false;
-	if (!reach->program.length)
-		return true;
-	if (!flow->program_known)
-		*ret_needs_program = true;
-	return flow->program &&
-	       !strcmp(flow->program, policy_text(policy, reach->program));
-}
-
-static void first_of(uint32_t *slot, uint32_t rule)
-{
-	if (*slot == POLICY_NONE || rule < *slot)
-		*slot = rule;
-}
-
-static struct found look_in(const struct policy *policy,
-			    const struct policy_flow *flow,
-			    const struct policy_net *net)
-{
-	struct found found = {POLICY_NONE, POLICY_NONE, false};
-
-	for (uint32_t i = net->reaches; i != POLICY_NONE;
-	     i = policy->reaches[i].next) {
-		const struct policy_reach *reach = &policy->reaches[i];
-
-		if (!reach_matches(policy, flow, reach, &found.needs_program))
-			continue;
-		if (policy->rules[reach->rule].effect == POLICY_EFFECT_DENY)
-			first_of(&found.deny, reach->rule);
-		else
-			first_of(&found.allow, reach->rule);
-	}
-	return found;
 }
 
 static struct policy_answer answer(enum policy_verdict verdict,
@@ -93,41 +44,186 @@ static struct policy_answer answer(enum policy_verdict verdict,
 	};
 }
 
+/* The next longest prefix of the account's that holds address. */
+static const struct policy_net *next_net(const struct policy *policy,
+					 uint32_t account,
+					 const struct policy_address *address,
+					 int *length)
+{
+	const uint64_t *lengths = policy->accounts[account].net_lengths;
+	bool is_mapped = !memcmp(address->bytes, mapped, sizeof(mapped));
+	int shortest = is_mapped ? MAPPED_BITS : 0;
+
+	while (*length >= shortest) {
+		const struct policy_net *net;
+		int bits = (*length)--;
+
+		if (!(lengths[bits / 64] >> bits % 64 & 1))
+			continue;
+		net = find_net(policy, account, address, (uint32_t)bits);
+		if (net)
+			return net;
+	}
+	return NULL;
+}
+
+static struct reaches_found look_by_address(const struct policy *policy,
+					    const struct policy_flow *flow)
+{
+	struct reaches_found found = {POLICY_NONE, POLICY_NONE, false};
+	const struct policy_net *net;
+	int length = 128;
+
+	while ((net = next_net(policy, flow->account, &flow->address,
+			       &length))) {
+		found = reaches_find(policy, flow, net->reaches);
+		if (found.needs_program || found.deny != POLICY_NONE ||
+		    found.allow != POLICY_NONE)
+			break;
+	}
+	return found;
+}
+
+bool policy_allows_address(const struct policy *policy, uint32_t account,
+			   const struct policy_address *address, int64_t now_s)
+{
+	const struct policy_net *net;
+	int length = 128;
+
+	while ((net = next_net(policy, account, address, &length)))
+		for (uint32_t i = net->reaches; i != POLICY_NONE;
+		     i = policy->reaches[i].next) {
+			const struct policy_rule *rule =
+				&policy->rules[policy->reaches[i].rule];
+
+			if (rule->effect == POLICY_EFFECT_REACH &&
+			    (!rule->until_s || rule->until_s > now_s))
+				return true;
+		}
+	return false;
+}
+
+/* What the rules say of all names that count. */
+struct by_name {
+	uint32_t deny;
+	uint32_t allow;
+	const char *denied; /* that name */
+	const char *allowed;
+	bool needs_program;
+};
+
+static void add_name(const struct policy *policy,
+		     const struct policy_flow *flow, const char *name,
+		     struct by_name *by)
+{
+	struct reaches_found found = decide_host_find(policy, flow, name);
+
+	by->needs_program |= found.needs_program;
+	if (found.deny != POLICY_NONE && by->deny == POLICY_NONE) {
+		by->deny = found.deny;
+		by->denied = name;
+	}
+	if (found.deny == POLICY_NONE && found.allow != POLICY_NONE &&
+	    by->allow == POLICY_NONE) {
+		by->allow = found.allow;
+		by->allowed = name;
+	}
+}
+
+static struct by_name look_by_name(const struct policy *policy,
+				   const struct policy_flow *flow)
+{
+	struct by_name by = {.deny = POLICY_NONE, .allow = POLICY_NONE};
+
+	for (uint32_t i = 0; i < flow->name_count; i++)
+		if (flow->said != POLICY_SAID_NAME ||
+		    (flow->said_name &&
+		     !strcmp(flow->names[i], flow->said_name)))
+			add_name(policy, flow, flow->names[i], &by);
+	return by;
+}
+
+static struct policy_answer by_rule(const struct policy *policy,
+				    enum policy_verdict verdict, uint32_t rule,
+				    const char *host)
+{
+	struct policy_answer found = answer(verdict, POLICY_REASON_RULE, rule);
+
+	found.host = host;
+	found.log = verdict == POLICY_DENY || !policy->rules[rule].quiet;
+	return found;
+}
+
+/* The verdict when a name allows it, but what the client says does not. */
+static enum policy_reason reason_against(const struct policy_flow *flow)
+{
+	if (flow->protocol == POLICY_PROTOCOL_UDP)
+		return flow->port == QUIC_PORT ? POLICY_REASON_QUIC
+					       : POLICY_REASON_RULE;
+	if (flow->said == POLICY_SAID_NOTHING)
+		return POLICY_REASON_UNSAID;
+	if (flow->said == POLICY_SAID_GARBLED)
+		return POLICY_REASON_GARBLED;
+	return POLICY_REASON_RULE;
+}
+
+static struct policy_answer without_rule(const struct policy *policy,
+					 const struct policy_flow *flow)
+{
+	enum policy_verdict verdict =
+		(enum policy_verdict)policy->accounts[flow->account]
+			.network_default;
+	bool elsewhere = verdict == POLICY_DENY &&
+			 flow->said == POLICY_SAID_NAME && flow->name_count;
+
+	return answer(verdict,
+		      elsewhere ? POLICY_REASON_ELSEWHERE
+				: POLICY_REASON_DEFAULT,
+		      POLICY_NONE);
+}
+
 static int decide_connect(const struct policy *policy,
 			  const struct policy_flow *flow,
 			  struct policy_answer *ret)
 {
-	const struct policy_account *account = &policy->accounts[flow->account];
-	bool is_mapped = !memcmp(flow->address.bytes, mapped, sizeof(mapped));
-	int shortest = is_mapped ? MAPPED_BITS : 0;
+	struct reaches_found by_address = look_by_address(policy, flow);
+	bool may_say = flow->protocol == POLICY_PROTOCOL_TCP &&
+		       flow->said == POLICY_SAID_UNSEEN;
+	struct by_name by_name;
+	enum policy_reason against;
 
-	for (int length = 128; length >= shortest; length--) {
-		const struct policy_net *net;
-		struct found found;
-
-		if (!(account->net_lengths[length / 64] >> length % 64 & 1))
-			continue;
-		net = find_net(policy, flow, (uint32_t)length);
-		if (!net)
-			continue;
-		found = look_in(policy, flow, net);
-		/* Without it, a denial would stand whatever the program is. */
-		if (found.needs_program && found.deny == POLICY_NONE)
-			return POLICY_NEED_PROGRAM;
-		if (found.deny != POLICY_NONE) {
-			*ret = answer(POLICY_DENY, POLICY_REASON_RULE,
-				      found.deny);
-			return 0;
-		}
-		if (found.allow != POLICY_NONE) {
-			*ret = answer(POLICY_ALLOW, POLICY_REASON_RULE,
-				      found.allow);
-			ret->log = !policy->rules[found.allow].quiet;
-			return 0;
-		}
+	if (by_address.needs_program)
+		return POLICY_NEED_PROGRAM;
+	if (by_address.deny != POLICY_NONE) {
+		*ret = by_rule(policy, POLICY_DENY, by_address.deny, NULL);
+		return 0;
 	}
-	*ret = answer((enum policy_verdict)account->network_default,
-		      POLICY_REASON_DEFAULT, POLICY_NONE);
+	by_name = look_by_name(policy, flow);
+	if (by_name.needs_program)
+		return POLICY_NEED_PROGRAM;
+	/* Of several names, it may yet turn out to be the other one. */
+	if (by_name.deny != POLICY_NONE &&
+	    (by_name.allow == POLICY_NONE || !may_say)) {
+		*ret = by_rule(policy, POLICY_DENY, by_name.deny,
+			       by_name.denied);
+		return 0;
+	}
+	if (by_address.allow != POLICY_NONE) {
+		*ret = by_rule(policy, POLICY_ALLOW, by_address.allow, NULL);
+		return 0;
+	}
+	if (by_name.allow == POLICY_NONE) {
+		*ret = without_rule(policy, flow);
+		return 0;
+	}
+	*ret = by_rule(policy, POLICY_ALLOW, by_name.allow, by_name.allowed);
+	if (may_say)
+		return POLICY_NEED_SAID;
+	against = reason_against(flow);
+	if (against != POLICY_REASON_RULE) {
+		*ret = answer(POLICY_DENY, against, POLICY_NONE);
+		ret->host = by_name.allowed;
+	}
 	return 0;
 }
 
@@ -155,9 +251,9 @@ int policy_decide_flow(const struct policy *policy,
 		found = decide_accept(policy, flow);
 	else
 		r = decide_connect(policy, flow, &found);
-	if (r)
+	if (r == POLICY_NEED_PROGRAM)
 		return r;
 	policy_observe(policy, flow->account, &found);
 	*ret = found;
-	return 0;
+	return r;
 }

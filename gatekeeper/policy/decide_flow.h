@@ -9,6 +9,13 @@
  * account's default.  The cost follows the number of different prefix lengths
  * and of rules for one and the same network, not the number of rules.
  *
+ * A name is evidence like an address: among the names that the account has
+ * looked up and got this address for, a rule that denies one denies, one that
+ * allows one allows.  Several names often share an address, so a TCP client
+ * must then say which it wants (TLS's server name, HTTP's Host): until it has,
+ * the answer is POLICY_NEED_SAID, and afterwards only the name said counts.
+ * Which rule decides of a name is in decide_host.h.
+ *
  * An IPv4 address and its IPv4-mapped IPv6 form are the same; an IPv6 prefix
  * shorter than 96 bits does not mean IPv4.
  */
@@ -19,6 +26,15 @@
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/policy/decide.h"
 
+/* What the client has said of the host it wants. */
+enum policy_said {
+	POLICY_SAID_UNSEEN,  /* nothing yet */
+	POLICY_SAID_NAME,    /* a name */
+	POLICY_SAID_NOTHING, /* spoke where names are said, and said none */
+	POLICY_SAID_OTHER,   /* speaks what knows no names */
+	POLICY_SAID_GARBLED, /* cannot be read */
+};
+
 struct policy_flow {
 	uint32_t account;
 	enum policy_kind kind;	       /* CONNECT or ACCEPT */
@@ -28,19 +44,29 @@ struct policy_flow {
 	struct policy_address address; /* of the peer */
 	uint16_t port;		       /* of the peer; 0: it has none */
 	bool program_known;	       /* whether it was looked for */
-	const char *program; /* path; NULL: it could not be found out */
-	int64_t now_s;	     /* realtime */
+	const char *program;	  /* path; NULL: it could not be found out */
+	int64_t now_s;		  /* realtime */
+	const char *const *names; /* as of host_name_read() */
+	uint32_t name_count;
+	enum policy_said said;
+	const char *said_name; /* where said is NAME; NULL: an odd one */
 };
 
 /* Expected outcome. */
 enum {
 	POLICY_NEED_PROGRAM = 2, /* find out which, ask again */
+	POLICY_NEED_SAID,	 /* allowed so far; ask when it has spoken */
 };
 
 /*
  * Answer flow.  Returns 0 and fills *ret, or POLICY_NEED_PROGRAM, never when
- * program_known.
+ * program_known, or POLICY_NEED_SAID with *ret filled, only while said is
+ * UNSEEN.
  */
 MUST_CHECK int policy_decide_flow(const struct policy *policy,
 				  const struct policy_flow *flow,
 				  struct policy_answer *ret);
+
+/* Does a rule allow that address now, on whatever port? */
+bool policy_allows_address(const struct policy *policy, uint32_t account,
+			   const struct policy_address *address, int64_t now_s);

@@ -69,6 +69,7 @@ static bool find_tables(struct policy *policy)
 	TABLE(digests);
 	TABLE(nets);
 	TABLE(reaches);
+	TABLE(resolvers);
 	TABLE(strings);
 	TABLE(watch);
 #undef TABLE
@@ -133,8 +134,10 @@ static bool trie_fits(const struct policy *policy)
 			empty_slot = true;
 			continue;
 		}
-		if (edge->kind > POLICY_EDGE_SUFFIX ||
-		    edge->to >= h->nodes.count ||
+		if (edge->kind > POLICY_EDGE_DOMAIN ||
+		    edge->to >= (edge->kind < POLICY_EDGE_HOST
+					 ? h->nodes.count
+					 : h->reaches.count) ||
 		    !text_fits(policy, edge->text))
 			return false;
 	}
@@ -183,6 +186,9 @@ static bool nets_fit(const struct policy *policy)
 		if (!text_fits(policy, policy->reaches[i].program) ||
 		    policy->reaches[i].rule >= h->rules.count ||
 		    !list_fits(policy->reaches[i].next, i))
+			return false;
+	for (uint32_t i = 0; i < h->resolvers.count; i++)
+		if (policy->resolvers[i].account >= h->accounts.count)
 			return false;
 	return empty_slot;
 }
@@ -317,6 +323,38 @@ uint64_t policy_edge_hash(uint64_t seed, uint32_t from, uint32_t kind,
 	}
 	h *= UINT64_C(0xc4ceb9fe1a85ec53);
 	return h ^ h >> 29;
+}
+
+const struct policy_edge *policy_edge_find(const struct policy *policy,
+					   uint32_t from,
+					   enum policy_edge_kind kind,
+					   const char *bytes, size_t length)
+{
+	uint64_t hash = policy_edge_hash(policy->header->hash_seed, from, kind,
+					 bytes, length);
+	uint32_t mask = policy->header->edges.count - 1;
+
+	for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
+		const struct policy_edge *edge = &policy->edges[i];
+
+		if (edge->kind == POLICY_EDGE_NONE)
+			return NULL;
+		if (edge->tag == (uint32_t)(hash >> 32) && edge->from == from &&
+		    edge->kind == kind && edge->text.length == length &&
+		    !memcmp(policy_text(policy, edge->text), bytes, length))
+			return edge;
+	}
+}
+
+bool policy_is_resolver(const struct policy *policy, uint32_t account,
+			const struct policy_address *address)
+{
+	for (uint32_t i = 0; i < policy->header->resolvers.count; i++)
+		if (policy->resolvers[i].account == account &&
+		    !memcmp(&policy->resolvers[i].address, address,
+			    sizeof(*address)))
+			return true;
+	return false;
 }
 
 struct policy_address

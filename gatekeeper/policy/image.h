@@ -13,13 +13,16 @@
  *   uids      sorted ranges of uids that belong to an account
  *   accounts  name, defaults, and the roots of its two tries
  *   nodes     a trie over path components, for all accounts together
- *   edges     one open-addressed hash table: (node, kind, bytes) -> node
+ *   edges     one open-addressed hash table: (node, kind, bytes) -> node, and
+ *             (account, kind, name of a host) -> reaches
  *   globs     component patterns that no hash can find, listed by node
  *   rules     what is allowed or denied, listed by node
  *   inodes    sorted (device, inode, account) of single files denied
  *   digests   what a program allowed by content looked like when hashed
  *   nets      one open-addressed hash table: (account, prefix) -> reaches
  *   reaches   ports, protocols and program of a network rule, listed by net
+ *             or name
+ *   resolvers whom accounts may ask for names
  *   strings   all text
  */
 
@@ -31,7 +34,7 @@
 #include "gatekeeper/policy/vocabulary.h"
 
 #define POLICY_IMAGE_MAGIC   UINT64_C(0x6c656173682d7031) /* leash-p1 */
-#define POLICY_IMAGE_VERSION 2
+#define POLICY_IMAGE_VERSION 3
 
 struct policy_span {
 	uint32_t offset; /* bytes from the start of the image */
@@ -60,6 +63,7 @@ struct policy_header {
 	struct policy_span digests;
 	struct policy_span nets; /* a power of two */
 	struct policy_span reaches;
+	struct policy_span resolvers;
 	struct policy_span strings;
 	struct policy_span watch; /* policy_text: mount points */
 	struct policy_text database;
@@ -68,6 +72,15 @@ struct policy_header {
 	uint32_t user_gid;
 	uint32_t keep_days;
 	uint32_t max_mb;
+	/* How long a name looked up stands for its address; at least, and */
+	/* beyond what the answer says. */
+	uint32_t names_floor_s;
+	uint32_t names_grace_s;
+	/* How much an account may say by the names that it asks for. */
+	uint32_t names_label_max;  /* bytes below what a rule names */
+	uint32_t names_per_minute; /* different ones below one rule's name */
+	uint32_t follows_system;   /* some resolvers are resolv.conf's */
+	uint32_t zero;
 };
 
 struct policy_uid_range {
@@ -106,6 +119,8 @@ enum policy_edge_kind {
 	POLICY_EDGE_NAME,
 	POLICY_EDGE_PREFIX, /* `lib*` */
 	POLICY_EDGE_SUFFIX, /* `*.pem` */
+	POLICY_EDGE_HOST,   /* a name; leads to reaches, from is an account */
+	POLICY_EDGE_DOMAIN, /* `*.` a name; `*` alone is that of "" */
 };
 
 #define POLICY_AFFIX_MAX 63 /* longest prefix or suffix found by hash */
@@ -174,6 +189,12 @@ struct policy_reach {
 	uint16_t port_last;
 };
 
+struct policy_resolver {
+	struct policy_address address;
+	uint32_t account;
+	uint32_t zero;
+};
+
 struct policy;
 
 /* Expected outcome of policy_map(). */
@@ -209,6 +230,16 @@ uint32_t policy_account_of(const struct policy *policy, uint32_t uid);
 uint64_t policy_edge_hash(uint64_t seed, uint32_t from, uint32_t kind,
 			  const char *bytes, size_t length);
 
+/* That edge, or NULL. */
+const struct policy_edge *policy_edge_find(const struct policy *policy,
+					   uint32_t from,
+					   enum policy_edge_kind kind,
+					   const char *bytes, size_t length);
+
+/* May the account ask that resolver? */
+bool policy_is_resolver(const struct policy *policy, uint32_t account,
+			const struct policy_address *address);
+
 /* Address with only its first length bits kept. */
 struct policy_address
 policy_address_prefix(const struct policy_address *address, uint32_t length);
@@ -231,6 +262,7 @@ struct policy {
 	const struct policy_digest *digests;
 	const struct policy_net *nets;
 	const struct policy_reach *reaches;
+	const struct policy_resolver *resolvers;
 	const char *strings;
 	const struct policy_text *watch;
 };

@@ -64,25 +64,33 @@ static int grow(struct net_table *nets)
 	return 0;
 }
 
+int net_table_push(struct net_table *nets, const struct policy_reach *reach,
+		   uint32_t *first)
+{
+	struct policy_reach linked = *reach;
+
+	linked.next = *first;
+	return table_add(&nets->reaches, &linked, sizeof(linked), first);
+}
+
 int net_table_add(struct net_table *nets, const struct policy_net *net,
 		  const struct policy_reach *reach)
 {
-	struct policy_reach linked = *reach;
 	struct policy_net *slot;
-	uint32_t index;
+	uint32_t first;
 	int r = grow(nets);
 
 	if (r)
 		return r;
 	slot = find_slot(nets, net);
-	linked.next = slot->reaches;
-	r = table_add(&nets->reaches, &linked, sizeof(linked), &index);
+	first = slot->reaches;
+	r = net_table_push(nets, reach, &first);
 	if (r)
 		return r;
 	if (slot->reaches == POLICY_NONE) {
 		*slot = *net;
 		nets->used++;
 	}
-	slot->reaches = index;
+	slot->reaches = first;
 	return 0;
 }

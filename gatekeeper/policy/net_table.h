@@ -24,3 +24,8 @@ void net_table_done(struct net_table *nets);
 MUST_CHECK int net_table_add(struct net_table *nets,
 			     const struct policy_net *net,
 			     const struct policy_reach *reach);
+
+/* Put reach before the list that begins at *first. */
+MUST_CHECK int net_table_push(struct net_table *nets,
+			      const struct policy_reach *reach,
+			      uint32_t *first);

@@ -17,6 +17,8 @@ const char *policy_kind_word(uint32_t kind)
 		return "connect";
 	case POLICY_KIND_ACCEPT:
 		return "accept";
+	case POLICY_KIND_RESOLVE:
+		return "resolve";
 	}
 	return "?";
 }
@@ -108,6 +110,27 @@ const char *policy_reason_text(uint32_t reason, uint32_t verdict)
 		return "the packet could not be understood";
 	case POLICY_REASON_OWNER:
 		return "whose packet it is could not be found out";
+	case POLICY_REASON_UNSAID:
+		return "the host is allowed by name, and the client does not "
+		       "say which one it wants";
+	case POLICY_REASON_ELSEWHERE:
+		return "the client wants a host that was not looked up for "
+		       "this address, or is not allowed";
+	case POLICY_REASON_GARBLED:
+		return "which host the client wants cannot be read";
+	case POLICY_REASON_QUIC:
+		return "QUIC hides which host is wanted; TCP is tried next";
+	case POLICY_REASON_UNASKED:
+		return "an answer to no question that the account has asked";
+	case POLICY_REASON_SPECIAL:
+		return "the name leads to a private address that no rule "
+		       "allows";
+	case POLICY_REASON_LIMIT:
+		return "more, or longer, names than the limits against tunnels "
+		       "let through";
+	case POLICY_REASON_LOST_FLOW:
+		return "how the connection began was not seen, so which host "
+		       "it wants is not known";
 	}
 	return "?";
 }

@@ -19,6 +19,7 @@ enum policy_kind {
 	POLICY_KIND_DAEMON,   /* no question: something happened to Leash */
 	POLICY_KIND_CONNECT,  /* send to an address */
 	POLICY_KIND_ACCEPT,   /* answer somebody who connects to the account */
+	POLICY_KIND_RESOLVE,  /* ask for the address of a name */
 };
 
 /* How a file is opened; UNKNOWN until it has been worth finding out. */
@@ -57,6 +58,14 @@ enum policy_reason {
 	POLICY_REASON_INBOUND,	     /* who may connect to the account */
 	POLICY_REASON_PACKET,	     /* the packet could not be understood */
 	POLICY_REASON_OWNER,	     /* whose packet it is, nobody can tell */
+	POLICY_REASON_UNSAID,	     /* the client says no name */
+	POLICY_REASON_ELSEWHERE,     /* it says one that leads elsewhere */
+	POLICY_REASON_GARBLED,	     /* what it says cannot be read */
+	POLICY_REASON_QUIC,	     /* names cannot be seen in it */
+	POLICY_REASON_UNASKED,	     /* an answer to no question */
+	POLICY_REASON_SPECIAL,	     /* a public name for a private address */
+	POLICY_REASON_LIMIT,	     /* more names than is usual: a tunnel? */
+	POLICY_REASON_LOST_FLOW,     /* in the middle, and never seen before */
 };
 
 /* What a rule does; a rule of `programs` is never asked about files. */

@@ -54,4 +54,8 @@ enum helper_fd {
 	HELPER_FD_STORE_NET,
 	/* net gate */
 	HELPER_FD_NET_CHANNEL = HELPER_FD_GROUP,
+	HELPER_FD_NET_MEMORY, /* struct net_memory */
+	HELPER_FD_NET_DNS,    /* leash-dns (wire/dns_link.h) */
+	/* leash-dns */
+	HELPER_FD_DNS_GATE = HELPER_FD_WAKE,
 };

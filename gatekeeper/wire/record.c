@@ -10,7 +10,8 @@ struct encoded {
 	uint32_t protocol, port;
 	uint16_t lengths[RECORD_TEXT_COUNT];
 	uint16_t host_length;
-	uint32_t zero;
+	uint16_t source_length;
+	uint16_t zero;
 };
 
 /* Append a text, cut where it is too long; yields its length. */
@@ -59,6 +60,7 @@ size_t record_encode(const struct record *record,
 	for (int i = 0; i < RECORD_TEXT_COUNT; i++)
 		head.lengths[i] = put_text(&record->texts[i], buffer, &used);
 	head.host_length = put_text(&record->host, buffer, &used);
+	head.source_length = put_text(&record->source, buffer, &used);
 	memcpy(buffer, &head, sizeof(head));
 	return used;
 }
@@ -86,12 +88,14 @@ int record_decode(const void *bytes, size_t length, struct record *ret)
 		.protocol = head.protocol,
 		.port = head.port,
 	};
-	if (head.kind < POLICY_KIND_OPEN || head.kind > POLICY_KIND_ACCEPT)
+	if (head.kind < POLICY_KIND_OPEN || head.kind > POLICY_KIND_RESOLVE)
 		return RECORD_MALFORMED;
 	for (int i = 0; i < RECORD_TEXT_COUNT; i++)
 		if (!take_text(&at, end, head.lengths[i], &record.texts[i]))
 			return RECORD_MALFORMED;
-	if (!take_text(&at, end, head.host_length, &record.host) || at != end)
+	if (!take_text(&at, end, head.host_length, &record.host) ||
+	    !take_text(&at, end, head.source_length, &record.source) ||
+	    at != end)
 		return RECORD_MALFORMED;
 	*ret = record;
 	return 0;

@@ -42,9 +42,10 @@ struct record {
 	uint32_t uid;
 	uint32_t pid;
 	uint32_t parent_pid;
-	uint32_t protocol;	  /* enum policy_protocol; 0: no connection */
-	uint32_t port;		  /* of the other side */
-	struct record_bytes host; /* the other side's address */
+	uint32_t protocol;	    /* enum policy_protocol; 0: no connection */
+	uint32_t port;		    /* of the other side */
+	struct record_bytes host;   /* the other side's name or address */
+	struct record_bytes source; /* how the host is known */
 	struct record_bytes texts[RECORD_TEXT_COUNT];
 };
 

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gatekeeper/policy/decide.h"
+#include "gatekeeper/policy/decide_flow.h"
+#include "gatekeeper/policy/decide_host.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const paths[] = {
@@ -38,6 +39,35 @@ static void ask(const struct policy *policy, uint32_t account)
 	}
 }
 
+static void ask_network(const struct policy *policy, uint32_t account)
+{
+	static const char *const names[] = {"a.example", "x.y.b.example", "b"};
+	struct policy_flow flow = {
+		.account = account,
+		.kind = POLICY_KIND_CONNECT,
+		.understood = true,
+		.protocol = POLICY_PROTOCOL_TCP,
+		.address = {{[10] = 0xff, [11] = 0xff, 10, 0, 0, 1}},
+		.port = 443,
+		.names = names,
+		.name_count = 3,
+	};
+	struct policy_answer answer;
+
+	for (size_t i = 0; i < 3; i++)
+		policy_decide_question(policy, account, names[i], 0, &answer);
+	(void)policy_is_resolver(policy, account, &flow.address);
+	(void)policy_allows_address(policy, account, &flow.address, 0);
+	if (policy_decide_flow(policy, &flow, &answer) == POLICY_NEED_PROGRAM) {
+		flow.program_known = true;
+		flow.program = "/bin/ls";
+		(void)!policy_decide_flow(policy, &flow, &answer);
+	}
+	flow.said = POLICY_SAID_NAME;
+	flow.said_name = names[1];
+	(void)!policy_decide_flow(policy, &flow, &answer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct policy *policy = NULL;
@@ -49,8 +79,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (policy_view(aligned, size, &policy) == 0) {
 		uint32_t count = policy_header(policy)->accounts.count;
 
-		for (uint32_t i = 0; i < count && i < 4; i++)
+		for (uint32_t i = 0; i < count && i < 4; i++) {
 			ask(policy, i);
+			ask_network(policy, i);
+		}
 		(void)policy_account_of(policy, 1000);
 	}
 	policy_free(policy);

@@ -33,7 +33,8 @@ def files(*patterns):
     return sorted(path for path in found if not path.startswith("build"))
 
 
-SOURCES = files("gatekeeper/**/*.[ch]", "fanotify/*.[ch]", "store/*.[ch]",
+SOURCES = files("gatekeeper/**/*.[ch]", "fanotify/*.[ch]", "nfqueue/*.[ch]",
+                "dns/*.[ch]", "store/*.[ch]",
                 "tools/*.[ch]", "tests/**/*.[ch]", "bench/*.[ch]")
 
 
@@ -49,7 +50,8 @@ LAYERS = [("gatekeeper/base/", []),
           ("gatekeeper/policy/", ["gatekeeper/base/"]),
           ("gatekeeper/wire/", ["gatekeeper/base/", "gatekeeper/policy/"])]
 SHARED = [folder for folder, _ in LAYERS]
-PROGRAMS = ["gatekeeper/", "fanotify/", "store/", "tools/"]
+PROGRAMS = ["gatekeeper/", "fanotify/", "nfqueue/", "dns/", "store/",
+            "tools/"]
 
 problems = []
 for path in SOURCES:
@@ -97,12 +99,21 @@ for path in SOURCES:
                              r"[a-z][\w ]*[ \*]+\*?([a-z]\w+)\(", text, re.M):
         name = match.group(1)
         if noun in ("compile", "cleanup", "vocabulary", "image", "build",
-                    "decide", "decide_flow", "texts", "query_filter", "query_output"):
+                    "decide", "decide_flow", "decide_host", "texts",
+                    "query_filter", "query_output"):
             continue  # several nouns by design; their headers say which
         if not name.startswith(noun.rstrip("s")) and \
                 not name.startswith(noun):
             problems.append(f"{path}: {name}")
 check("what a header exports carries its noun", problems)
+
+# An image of another version is refused at once: nothing would be fuzzed.
+version = int(re.search(r"POLICY_IMAGE_VERSION (\d+)",
+                        open("gatekeeper/policy/image.h").read()).group(1))
+check("the fuzzer's images are of the present version",
+      [path for path in files("tests/fuzz/corpus/image/*")
+       if int.from_bytes(open(path, "rb").read(12)[8:], sys.byteorder)
+       != version])
 
 formatter = shutil.which(FORMAT)
 if formatter:

@@ -158,6 +158,25 @@ def as_user(uid, function, *arguments, seconds=30):
     return json.loads(text) if text else "died"
 
 
+def meanwhile(uid, function, *arguments):
+    """Start function as a user; yields what waits for its result."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        result = as_user(uid, function, *arguments, seconds=120)
+        os.write(writer, json.dumps(result).encode())
+        os._exit(0)
+    os.close(writer)
+
+    def wait():
+        with os.fdopen(reader, "rb") as pipe:
+            text = pipe.read()
+        os.waitpid(pid, 0)
+        return json.loads(text)
+    return wait
+
+
 def run_as(uid, command, seconds=60, **more):
     """Run a program as a user; its standard output, or the errno of exec."""
     try:

@@ -6,6 +6,7 @@ answers on every port that is asked for and writes down each packet that
 arrives, so that "nothing has left" is seen from outside.
 """
 
+import ctypes
 import fcntl
 import select
 import socket
@@ -90,18 +91,25 @@ def echo_one(connection):
 
 
 def sink_tcp(listener):
-    """Reads late, and writes down how much it was."""
     while True:
         connection, _ = listener.accept()
-        time.sleep(1)
-        total = 0
+        threading.Thread(target=sink_one, args=(connection,),
+                         daemon=True).start()
+
+
+def sink_one(connection):
+    """Reads late, and writes down how much it was when no more comes."""
+    time.sleep(1)
+    total = 0
+    with connection:
+        connection.settimeout(5 * min(SLOW, 5))
         try:
             while data := connection.recv(65536):
                 total += len(data)
         except OSError:
             pass
-        with open(SINK, "a") as out:
-            out.write(f"{total}\n")
+    with open(SINK, "a") as out:
+        out.write(f"{total}\n")
 
 
 def echo_udp(server):
@@ -147,10 +155,17 @@ def sniff():
                 out.flush()
 
 
+def enter_peer():
+    """Be on the other host from now on."""
+    space = os.open("/run/netns/peer", os.O_RDONLY)
+    if ctypes.CDLL(None, use_errno=True).setns(space, 0x40000000):
+        os._exit(1)
+
+
 class Peer:
     """The other host: starts when made, ends with the arena."""
 
-    def __init__(self, ports):
+    def __init__(self, ports, hosts=(PEER, OTHER, PEER6, OTHER6)):
         self.pid = os.fork()
         if self.pid:
             for _ in range(500):
@@ -158,12 +173,9 @@ class Peer:
                     break
                 time.sleep(0.01)
             return
-        space = os.open("/run/netns/peer", os.O_RDONLY)
-        import ctypes
-        if ctypes.CDLL(None, use_errno=True).setns(space, 0x40000000):
-            os._exit(1)
+        enter_peer()
         for port in ports:
-            for host in (PEER, OTHER, PEER6, OTHER6):
+            for host in hosts:
                 self.serve(host, port)
         sniff()
 
@@ -173,9 +185,15 @@ class Peer:
         listener = socket.socket(family_of(host))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 100)
+        if host == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if port == SINK_PORT:  # little is on its way at a time
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         listener.bind((host, port))
         listener.listen(4096)
         server = socket.socket(family_of(host), socket.SOCK_DGRAM)
+        if host == "::":
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         server.bind((host, port))
         threading.Thread(target=sink_tcp if port == SINK_PORT else echo_tcp,
                          args=(listener,), daemon=True).start()

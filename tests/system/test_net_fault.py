@@ -51,25 +51,6 @@ def one_flow(seconds):
     return [count, longest]
 
 
-def meanwhile(uid, function, *arguments):
-    """Start it; yields what waits for its result."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        result = as_user(uid, function, *arguments, seconds=120)
-        os.write(writer, json.dumps(result).encode())
-        os._exit(0)
-    os.close(writer)
-
-    def wait():
-        with os.fdopen(reader, "rb") as pipe:
-            text = pipe.read()
-        os.waitpid(pid, 0)
-        return json.loads(text)
-    return wait
-
-
 def again(seconds=5):
     """Seconds until a new connection of the account works; None: never."""
     begin = time.monotonic()

@@ -71,6 +71,12 @@ for name, arguments, wanted in (
 out = query("--sql", "SELECT verdict, count(*) AS n FROM verdicts WHERE kind "
             "= 'open' GROUP BY 1", "--format", "csv")[1]
 tap.equal("--sql", out, "verdict,n\nallow,1\ndeny,2\n")
+with open("/etc/hosts", "a") as hosts:
+    hosts.write("192.0.2.77 known.example\n")
+tap.equal("ptr()", query("--sql", "SELECT ptr('192.0.2.77') AS a, "
+                         "ptr('192.0.2.77') AS b, ptr('x') AS c, "
+                         "ptr(NULL) AS d", "--format", "csv")[1],
+          "a,b,c,d\nknown.example,known.example,,\n")
 for view in ("verdicts", "denials", "files", "programs"):
     tap.equal(f"the view {view}", query("--sql", f"SELECT * FROM {view}")[0],
               0)

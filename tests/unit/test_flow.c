@@ -150,6 +150,24 @@ static void both_families(void **state)
 	done(&f);
 }
 
+static void allows_address(void **state)
+{
+	struct policy_address address = address_of("10.1.2.3");
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	add(&f, POLICY_EFFECT_REACH, "10.1.0.0", 16, 443, 443, NULL);
+	add(&f, POLICY_EFFECT_DENY, "10.2.0.0", 16, 0, 65535, NULL);
+	end(&f);
+	assert_true(policy_allows_address(f.policy, f.account, &address, 0));
+	address = address_of("10.2.2.3");
+	assert_false(policy_allows_address(f.policy, f.account, &address, 0));
+	address = address_of("10.3.2.3");
+	assert_false(policy_allows_address(f.policy, f.account, &address, 0));
+	done(&f);
+}
+
 static void programs(void **state)
 {
 	struct fixture f;
@@ -256,6 +274,7 @@ int main(void)
 		cmocka_unit_test(longest_prefix),
 		cmocka_unit_test(both_families),
 		cmocka_unit_test(programs),
+		cmocka_unit_test(allows_address),
 		cmocka_unit_test(inbound),
 		cmocka_unit_test(many),
 		cmocka_unit_test(not_understood),

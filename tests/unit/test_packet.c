@@ -105,6 +105,7 @@ static int with_options(const uint8_t options[static 8])
 
 	memcpy(bytes, ipv4_tcp, 20);
 	bytes[0] = 0x47;
+	bytes[3] = sizeof(bytes); /* and their own length */
 	memcpy(bytes + 20, options, 8);
 	memcpy(bytes + 28, ipv4_tcp + 20, 20);
 	return packet_parse(bytes, sizeof(bytes), &packet);
@@ -130,6 +131,7 @@ static int with_extension(uint8_t kind, const uint8_t header[static 8])
 	struct packet packet;
 
 	memcpy(bytes, ipv6_udp, 40);
+	bytes[5] = sizeof(bytes) - 40;
 	bytes[6] = kind;
 	memcpy(bytes + 40, header, 8);
 	memcpy(bytes + 48, ipv6_udp + 40, 8);
@@ -156,6 +158,7 @@ static void ipv6_extensions(void **state)
 
 	memset(chain, 0, sizeof(chain));
 	memcpy(chain, ipv6_udp, 40);
+	chain[5] = 9 * 8 + 8;
 	chain[6] = 60;
 	for (int i = 0; i < 9; i++)
 		chain[40 + i * 8] = i == 8 ? 17 : 60;
