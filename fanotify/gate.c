@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fanotify/herd.h"
 #include "fanotify/judge.h"
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/fd.h"
@@ -63,6 +64,7 @@ struct gate {
 	struct judge judge;
 	struct policy *policy; /* NULL before the first */
 	struct patience patience;
+	struct herd herd;
 	int64_t now_ns; /* realtime, once a batch */
 	int64_t complained_s;
 	bool active;
@@ -309,6 +311,8 @@ static int answer_batch(struct gate *gate)
 
 	mark_batch(shared);
 	left = read(gate->ends.group, shared->events, gate->batch_bytes);
+	herd_saw(&gate->herd,
+		 left > (ssize_t)(gate->batch_bytes - GATE_EVENT_SIZE));
 	if (left < 0) {
 		if (errno == EAGAIN || errno == EINTR)
 			return 0;

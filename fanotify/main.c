@@ -4,9 +4,9 @@
  * Started by gatekeeper alone, with the descriptors of wire/gate_shared.h.
  * Runs as its own user.  Reading other processes' /proc/PID/exe takes
  * CAP_SYS_PTRACE, and /proc/PID/syscall, whose mode is 0400,
- * CAP_DAC_READ_SEARCH.  So that neither reaches further, /proc becomes its
- * root before it says it is ready: no slip of ours can open a file that is
- * marked.
+ * CAP_DAC_READ_SEARCH; coming before a crowd (herd.h), CAP_SYS_NICE.  So that
+ * none reaches further, /proc becomes its root before it says it is ready: no
+ * slip of ours can open a file that is marked.
  */
 
 #include <errno.h>
@@ -28,6 +28,7 @@ static int confine(void)
 	static const int capabilities[] = {
 		CAP_SYS_PTRACE,
 		CAP_DAC_READ_SEARCH,
+		CAP_SYS_NICE,
 	};
 	static const int syscalls[] __attribute__((unused)) = {
 		SANDBOX_OPENAT_READ,  SCMP_SYS(readlinkat),
@@ -38,13 +39,14 @@ static int confine(void)
 		SCMP_SYS(ppoll),      SCMP_SYS(kcmp),
 		SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),
 		SCMP_SYS(fcntl),      SCMP_SYS(sched_yield),
+		SANDBOX_SCHED_SELF,
 	};
 
 	int r;
 
 	if (chroot("/proc") < 0 || chdir("/") < 0)
 		return -errno;
-	r = sandbox_keep(capabilities, 2);
+	r = sandbox_keep(capabilities, 3);
 	if (r)
 		return r;
 #ifdef LEASH_NO_SECCOMP /* sanitizers make calls of their own */

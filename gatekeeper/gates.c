@@ -217,6 +217,7 @@ static void start(struct gates *gates, int index)
 	static const int capabilities[] = {
 		CAP_SYS_PTRACE,
 		CAP_DAC_READ_SEARCH,
+		CAP_SYS_NICE,
 		CAP_SYS_CHROOT,
 	};
 	const struct policy_header *header = policy_header(gates->policy);
@@ -226,7 +227,7 @@ static void start(struct gates *gates, int index)
 		.uid = header->user_uid,
 		.gid = header->user_gid,
 		.capabilities = capabilities,
-		.capability_count = 3,
+		.capability_count = 4,
 		.fds = fds,
 		.fd_count = sizeof(fds) / sizeof(fds[0]),
 		.priority = GATE_PRIORITY,

@@ -27,6 +27,8 @@ MUST_CHECK int sandbox_keep(const int *capabilities, size_t count);
 
 /* For sandbox_enter(): openat(), but nothing that could be written to. */
 #define SANDBOX_OPENAT_READ (-100000)
+/* sched_setscheduler(), for the caller alone. */
+#define SANDBOX_SCHED_SELF (-100001)
 
 /*
  * Forbid this process, for good, new privileges and every system call but the

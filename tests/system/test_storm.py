@@ -18,14 +18,23 @@ gatekeeper = Gatekeeper(config(files=READ_OTHER))
 
 
 def storm(uid, path, threads=THREADS):
-    # Long: the kernel wakes every waiting thread at every answer.
+    # Minutes, were the gate one of a crowd: each answer wakes every thread
+    # that waits for one.
     return run_as(uid, [PROBE, "storm", str(threads), path], seconds=300)
+
+
+def schedulings():
+    return {os.sched_getscheduler(int(pid)) for pid in subprocess.run(
+        ["pgrep", "-x", "leash-fanotify"], capture_output=True,
+        text=True).stdout.split()}
 
 
 tap.equal(f"{THREADS} threads open what is denied: none is let through",
           storm(PUPPY, FILE), f"0 {THREADS} 0")
 tap.equal("4000 threads open what is allowed: none is refused",
           storm(PUPPY, OTHER, 4000), "4000 0 0")
+tap.equal("then the gate is a process like any other",
+          schedulings(), {os.SCHED_OTHER})
 # Where modes allow writing and the policy reading only, each thread must have
 # gone to sleep before it can be told apart; so many are waited for.
 tap.equal("500 threads read what they might write: none is refused",
