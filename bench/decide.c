@@ -64,8 +64,9 @@ int main(int argc, char **argv)
 		return 2;
 	snprintf(file, sizeof(file), "/proc/self/fd/%d", write_config(rules));
 	begin = now();
-	if (config_compile(&(struct config_source){file, "/"}, 1, &report,
-			   &image) ||
+	if (config_compile(
+		    &(struct config_source){.path = file, .profiles_dir = "/"},
+		    1, &report, &image) ||
 	    policy_map(image, &policy))
 		return 1;
 	load = now() - begin;

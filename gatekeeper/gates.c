@@ -550,6 +550,11 @@ void gates_pids(const struct gates *gates, pid_t ret[static GATES_COUNT])
 		ret[i] = gates->slots[i].helper.pid;
 }
 
+pid_t gates_answering(const struct gates *gates)
+{
+	return gates->active < 0 ? -1 : gates->slots[gates->active].helper.pid;
+}
+
 void gates_stop(struct gates *gates)
 {
 	const struct message stop = {.type = MESSAGE_STOP};

@@ -63,5 +63,8 @@ bool gates_locked_down(const struct gates *gates);
 /* The running gates' pids, -1 for none. */
 void gates_pids(const struct gates *gates, pid_t ret[static GATES_COUNT]);
 
+/* That of the one that answers, -1 for none. */
+pid_t gates_answering(const struct gates *gates);
+
 /* Let what is queued be answered and end them, within two seconds. */
 void gates_stop(struct gates *gates);

@@ -165,7 +165,8 @@ static void die_last(void)
 static int run(const struct options *options, int ready)
 {
 	const struct supervisor_options supervisor_options = {
-		.source = {options->config, LEASH_PROFILES_DIR},
+		.source = {.path = options->config,
+			   .profiles_dir = LEASH_PROFILES_DIR},
 		.helpers_dir = LEASH_HELPERS_DIR,
 	};
 	CLEANUP(run_dir_free) struct run_dir *run_dir = NULL;
@@ -254,8 +255,10 @@ int main(int argc, char **argv)
 	}
 	options.config = config;
 	if (options.check)
-		return check(
-			&(struct config_source){config, LEASH_PROFILES_DIR});
+		return check(&(struct config_source){
+			.path = config,
+			.profiles_dir = LEASH_PROFILES_DIR,
+		});
 	if (geteuid() != 0) {
 		log_error("must be started by root");
 		return EXIT_ERROR;

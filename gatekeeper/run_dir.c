@@ -99,6 +99,11 @@ struct run_dir *run_dir_free(struct run_dir *dir)
 	return NULL;
 }
 
+int run_dir_folder(const struct run_dir *dir)
+{
+	return dir->folder;
+}
+
 void run_dir_remove(struct run_dir *dir)
 {
 	unlinkat(dir->folder, "helpers", 0);

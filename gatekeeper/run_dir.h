@@ -27,6 +27,9 @@ MUST_CHECK int run_dir_take(const char *path, struct run_dir **ret);
 struct run_dir *run_dir_free(struct run_dir *dir);
 DEFINE_CLEANUP(struct run_dir *, run_dir_free)
 
+/* The folder itself, ours. */
+int run_dir_folder(const struct run_dir *dir);
+
 /* Take our files away: the end of a clean stop. */
 void run_dir_remove(struct run_dir *dir);
 

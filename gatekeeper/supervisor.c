@@ -1,9 +1,7 @@
 #include "gatekeeper/supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,66 +10,21 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/clock.h"
-#include "gatekeeper/base/escape.h"
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/ends.h"
-#include "gatekeeper/gates.h"
-#include "gatekeeper/life.h"
-#include "gatekeeper/loader.h"
-#include "gatekeeper/marks.h"
-#include "gatekeeper/net_keeper.h"
 #include "gatekeeper/notify.h"
-#include "gatekeeper/resolv_watch.h"
-#include "gatekeeper/store_keeper.h"
+#include "gatekeeper/supervisor_parts.h"
 
-#define START_TIMEOUT_NS   (20 * CLOCK_NS_PER_S)
-#define OWN_CHANNEL_BYTES  ((size_t)1 << 20)
-#define GATE_CHANNEL_BYTES ((size_t)16 << 20)
-#define NET_CHANNEL_BYTES  ((size_t)4 << 20)
-
-#define HELPERS		   (GATES_COUNT + 2)
-
-enum tag {
-	TAG_SIGNAL,
-	TAG_TICK,
-	TAG_GATES,
-	TAG_MOUNTS,
-	TAG_LOADER,
-	TAG_STORE,
-	TAG_NET,
+static const size_t channel_bytes[CHANNELS] = {
+	[CHANNEL_OWN] = (size_t)1 << 20,
+	[CHANNEL_GATE] = (size_t)16 << 20,
+	[CHANNEL_NET] = (size_t)4 << 20,
 };
 
-struct supervisor {
-	struct supervisor_options options;
-	struct run_dir *run_dir; /* borrowed */
-	struct life life;
-	int epoll, signals, tick, wake, group; /* owned */
-
-	int own_channel_fd, gate_channel_fd, net_channel_fd; /* owned */
-	struct channel *own_channel, *gate_channel, *net_channel;
-
-	struct marks *marks;
-	struct gates *gates;
-
-	struct store_keeper *store;
-	struct net_keeper *net;
-	struct resolv_watch resolvers;
-
-	struct policy *policy;
-	int policy_fd;	    /* owned */
-	uint64_t announced; /* generation last said to be live */
-	struct loader loader;
-	bool reload_again;
-
-	pid_t noted[HELPERS]; /* as in run_dir */
-	bool stopping;
-};
-
-static int watch(struct supervisor *supervisor, int fd, enum tag tag,
-		 uint32_t events)
+int supervisor_watch(struct supervisor *supervisor, int fd, enum tag tag,
+		     uint32_t events)
 {
 	struct epoll_event event = {.events = events, .data.u32 = tag};
 
@@ -79,42 +32,20 @@ static int watch(struct supervisor *supervisor, int fd, enum tag tag,
 								       : 0;
 }
 
-static void report_mount(void *context, const char *mount_point,
-			 const char *type, const char *problem)
-{
-	struct supervisor *supervisor = context;
-	char shown[512];
-
-	escape_text(shown, sizeof(shown), mount_point, strlen(mount_point));
-	if (problem)
-		life_warn(&supervisor->life, "not covered: %s (%s): %s", shown,
-			  type, problem);
-	else
-		life_note(&supervisor->life, "covered: %s (%s)", shown, type);
-}
-
 static int make_channels(struct supervisor *supervisor)
 {
-	int r = channel_create(OWN_CHANNEL_BYTES, &supervisor->own_channel_fd);
+	int r = 0;
 
-	if (!r)
-		r = channel_map(supervisor->own_channel_fd,
-				&supervisor->own_channel);
-	if (!r)
-		r = channel_create(GATE_CHANNEL_BYTES,
-				   &supervisor->gate_channel_fd);
-	if (!r)
-		r = channel_map(supervisor->gate_channel_fd,
-				&supervisor->gate_channel);
-	if (!r)
-		r = channel_create(NET_CHANNEL_BYTES,
-				   &supervisor->net_channel_fd);
-	if (!r)
-		r = channel_map(supervisor->net_channel_fd,
-				&supervisor->net_channel);
+	for (int i = 0; !r && i < CHANNELS; i++) {
+		r = channel_create(channel_bytes[i],
+				   &supervisor->channel_fds[i]);
+		if (!r)
+			r = channel_map(supervisor->channel_fds[i],
+					&supervisor->channels[i]);
+	}
 	if (r)
 		return r;
-	supervisor->life.channel = supervisor->own_channel;
+	supervisor->life.channel = supervisor->channels[CHANNEL_OWN];
 	supervisor->life.wake = supervisor->wake;
 	return 0;
 }
@@ -135,9 +66,11 @@ static int make_ends(struct supervisor *supervisor)
 	if (!r)
 		r = make_channels(supervisor);
 	if (!r)
-		r = watch(supervisor, supervisor->signals, TAG_SIGNAL, EPOLLIN);
+		r = supervisor_watch(supervisor, supervisor->signals,
+				     TAG_SIGNAL, EPOLLIN);
 	if (!r)
-		r = watch(supervisor, supervisor->tick, TAG_TICK, EPOLLIN);
+		r = supervisor_watch(supervisor, supervisor->tick, TAG_TICK,
+				     EPOLLIN);
 	return r;
 }
 
@@ -154,8 +87,9 @@ int supervisor_new(const struct supervisor_options *options,
 	supervisor->run_dir = run_dir;
 	supervisor->epoll = supervisor->signals = supervisor->tick = -1;
 	supervisor->wake = supervisor->group = supervisor->policy_fd = -1;
-	supervisor->own_channel_fd = supervisor->gate_channel_fd = -1;
-	supervisor->net_channel_fd = -1;
+	for (int i = 0; i < CHANNELS; i++)
+		supervisor->channel_fds[i] = -1;
+	supervisor->started_ns = clock_monotonic_ns();
 	supervisor->loader = LOADER_EMPTY;
 	r = make_ends(supervisor);
 	if (r)
@@ -168,17 +102,16 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 {
 	if (!supervisor)
 		return NULL;
+	control_free(supervisor->control);
 	gates_free(supervisor->gates);
 	net_keeper_free(supervisor->net);
 	store_keeper_free(supervisor->store);
 	marks_free(supervisor->marks);
 	policy_free(supervisor->policy);
-	channel_free(supervisor->own_channel);
-	channel_free(supervisor->gate_channel);
-	channel_free(supervisor->net_channel);
-	fd_close(supervisor->own_channel_fd);
-	fd_close(supervisor->gate_channel_fd);
-	fd_close(supervisor->net_channel_fd);
+	for (int i = 0; i < CHANNELS; i++) {
+		channel_free(supervisor->channels[i]);
+		fd_close(supervisor->channel_fds[i]);
+	}
 	fd_close(supervisor->policy_fd);
 	fd_close(supervisor->loader.end);
 	fd_close(supervisor->group);
@@ -190,8 +123,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	return NULL;
 }
 
-/* The successor of this process must know whom to end. */
-static void note_helpers(struct supervisor *supervisor)
+void supervisor_note_helpers(struct supervisor *supervisor)
 {
 	pid_t pids[HELPERS];
 
@@ -228,7 +160,21 @@ static void compare_settings(struct supervisor *supervisor,
 			  "restarted");
 }
 
-static int use_policy(struct supervisor *supervisor, int fd)
+/* When the first of the rules that are still in force ends. */
+static int64_t find_next_end(const struct policy *policy)
+{
+	int64_t now_s = clock_realtime_ns() / CLOCK_NS_PER_S, next_s = 0;
+
+	for (uint32_t i = 0; i < policy_header(policy)->rules.count; i++) {
+		int64_t until_s = policy_rule(policy, i)->until_s;
+
+		if (until_s > now_s && (!next_s || until_s < next_s))
+			next_s = until_s;
+	}
+	return next_s;
+}
+
+int supervisor_use_policy(struct supervisor *supervisor, int fd)
 {
 	CLEANUP(fd_close) int image = fd;
 	CLEANUP(policy_free) struct policy *policy = NULL;
@@ -246,6 +192,7 @@ static int use_policy(struct supervisor *supervisor, int fd)
 	fd_close(supervisor->policy_fd);
 	supervisor->policy = STEAL(policy);
 	supervisor->policy_fd = STEAL_FD(image);
+	supervisor->next_end_s = find_next_end(supervisor->policy);
 	return 0;
 }
 
@@ -266,7 +213,7 @@ static uint64_t generation_of(const struct supervisor *supervisor)
 		       : 0;
 }
 
-static void begin_reload(struct supervisor *supervisor)
+void supervisor_reload(struct supervisor *supervisor)
 {
 	int r;
 
@@ -279,12 +226,26 @@ static void begin_reload(struct supervisor *supervisor)
 	r = loader_start(&supervisor->options.source,
 			 generation_of(supervisor) + 1, &supervisor->loader);
 	if (!r)
-		r = watch(supervisor, supervisor->loader.end, TAG_LOADER,
-			  EPOLLIN);
+		r = supervisor_watch(supervisor, supervisor->loader.end,
+				     TAG_LOADER, EPOLLIN);
 	if (r) {
 		errno = -r;
 		log_error("cannot reload: %m");
+		snprintf(supervisor->reload_problem,
+			 sizeof(supervisor->reload_problem),
+			 "cannot reload: %s", strerror(-r));
 	}
+}
+
+/* Tell those who wait, unless another reload is under way. */
+static void tell_reloaded(struct supervisor *supervisor)
+{
+	const char *problem = supervisor->reload_problem;
+
+	if (supervisor->loader.pid <= 0 &&
+	    (problem[0] || supervisor->announced == generation_of(supervisor)))
+		control_reloaded(supervisor->control, supervisor->announced,
+				 problem[0] ? problem : NULL);
 }
 
 static void finish_reload(struct supervisor *supervisor)
@@ -296,21 +257,24 @@ static void finish_reload(struct supervisor *supervisor)
 		  NULL);
 	r = loader_finish(&supervisor->loader, &fd);
 	if (!r)
-		r = use_policy(supervisor, fd);
+		r = supervisor_use_policy(supervisor, fd);
+	supervisor->reload_problem[0] = '\0';
 	if (!r) {
 		update_marks(supervisor);
 	} else {
-		life_warn(&supervisor->life,
-			  "reload failed (%s); generation %" PRIu64
-			  " stays in force",
-			  r == LOADER_WRONG ? "the configuration is wrong"
-					    : strerror(-r),
-			  generation_of(supervisor));
+		snprintf(supervisor->reload_problem,
+			 sizeof(supervisor->reload_problem),
+			 "reload failed (%s); generation %" PRIu64
+			 " stays in force",
+			 r == LOADER_WRONG ? "the configuration is wrong"
+					   : strerror(-r),
+			 generation_of(supervisor));
+		life_warn(&supervisor->life, "%s", supervisor->reload_problem);
 		notify_send("READY=1");
 	}
 	if (supervisor->reload_again) {
 		supervisor->reload_again = false;
-		begin_reload(supervisor);
+		supervisor_reload(supervisor);
 	}
 }
 
@@ -348,7 +312,7 @@ static void take_signal(struct supervisor *supervisor)
 	    (ssize_t)sizeof(info))
 		return;
 	if (info.ssi_signo == SIGHUP)
-		begin_reload(supervisor);
+		supervisor_reload(supervisor);
 	else
 		supervisor->stopping = true;
 }
@@ -367,13 +331,20 @@ static void take_tick(struct supervisor *supervisor)
 	    policy_header(supervisor->policy)->follows_system) {
 		life_note(&supervisor->life, "the system has changed its "
 					     "resolvers; reloading");
-		begin_reload(supervisor);
+		supervisor_reload(supervisor);
 	}
-	note_helpers(supervisor);
+	if (supervisor->next_end_s &&
+	    clock_realtime_ns() / CLOCK_NS_PER_S >= supervisor->next_end_s) {
+		life_note(&supervisor->life, "a rule has ended; reloading");
+		supervisor->next_end_s = 0;
+		supervisor_reload(supervisor);
+	}
+	supervisor_note_helpers(supervisor);
 	loader_check(&supervisor->loader, now_ns);
+	control_tick(supervisor->control, now_ns);
 }
 
-static int take_turn(struct supervisor *supervisor)
+int supervisor_take_turn(struct supervisor *supervisor)
 {
 	struct epoll_event events[8];
 	int count = epoll_wait(supervisor->epoll, events, 8, -1);
@@ -403,169 +374,14 @@ static int take_turn(struct supervisor *supervisor)
 		case TAG_NET:
 			net_keeper_dispatch(supervisor->net);
 			break;
+		case TAG_CONTROL:
+			control_dispatch(supervisor->control);
+			break;
 		}
 	}
 	announce(supervisor);
+	tell_reloaded(supervisor);
 	return 0;
-}
-
-/* The first policy: nothing is marked yet, so waiting is no danger. */
-static int load_first(struct supervisor *supervisor)
-{
-	struct loader loader;
-	int fd = -1;
-	int r = loader_start(&supervisor->options.source, 1, &loader);
-
-	if (r)
-		return r;
-	(void)poll(&(struct pollfd){.fd = loader.end, .events = POLLIN}, 1, -1);
-	r = loader_finish(&loader, &fd);
-	if (r)
-		return r < 0 ? r : SUPERVISOR_CONFIG_WRONG;
-	return use_policy(supervisor, fd);
-}
-
-static int make_store(struct supervisor *supervisor)
-{
-	const struct store_keeper_setup setup = {
-		.helpers_dir = supervisor->options.helpers_dir,
-		.wake = supervisor->wake,
-		.channel_fds = {supervisor->own_channel_fd,
-				supervisor->gate_channel_fd,
-				supervisor->net_channel_fd},
-		.channels = {supervisor->own_channel, supervisor->gate_channel,
-			     supervisor->net_channel},
-		.life = &supervisor->life,
-	};
-	int r = store_keeper_new(&setup, &supervisor->store);
-
-	if (r)
-		return r;
-	store_keeper_tick(supervisor->store, supervisor->policy,
-			  clock_monotonic_ns());
-	return watch(supervisor, store_keeper_fd(supervisor->store), TAG_STORE,
-		     EPOLLIN);
-}
-
-static int make_gates(struct supervisor *supervisor)
-{
-	static char program[4096];
-	const struct gates_setup setup = {
-		.program = program,
-		.group = supervisor->group,
-		.channel = supervisor->gate_channel_fd,
-		.wake = supervisor->wake,
-		.life = &supervisor->life,
-	};
-	int r;
-
-	snprintf(program, sizeof(program), "%s/leash-fanotify",
-		 supervisor->options.helpers_dir);
-	r = gates_new(&setup, &supervisor->gates);
-	if (r)
-		return r;
-	gates_set_policy(supervisor->gates, supervisor->policy,
-			 supervisor->policy_fd);
-	return watch(supervisor, gates_fd(supervisor->gates), TAG_GATES,
-		     EPOLLIN);
-}
-
-static int make_net(struct supervisor *supervisor)
-{
-	const struct net_keeper_setup setup = {
-		.helpers =
-			{
-				.helpers_dir = supervisor->options.helpers_dir,
-				.wake = supervisor->wake,
-				.channel_fd = supervisor->net_channel_fd,
-			},
-		.life = &supervisor->life,
-	};
-	int r = net_keeper_new(&setup, &supervisor->net);
-
-	if (r)
-		return r;
-	net_keeper_set_policy(supervisor->net, supervisor->policy,
-			      supervisor->policy_fd);
-	return watch(supervisor, net_keeper_fd(supervisor->net), TAG_NET,
-		     EPOLLIN);
-}
-
-static int wait_for_net(struct supervisor *supervisor)
-{
-	int64_t deadline_ns = clock_monotonic_ns() + START_TIMEOUT_NS;
-	int r = 0;
-
-	while (!r && !net_keeper_generation(supervisor->net)) {
-		if (supervisor->stopping)
-			return -EINTR;
-		if (clock_monotonic_ns() > deadline_ns) {
-			log_error("no network rules: %s",
-				  net_keeper_problem(supervisor->net));
-			return -ETIMEDOUT;
-		}
-		r = take_turn(supervisor);
-	}
-	return r;
-}
-
-static int wait_for_gates(struct supervisor *supervisor)
-{
-	int64_t deadline_ns = clock_monotonic_ns() + START_TIMEOUT_NS;
-	int r = 0;
-
-	while (!r && !gates_complete(supervisor->gates)) {
-		if (supervisor->stopping)
-			return -EINTR;
-		if (clock_monotonic_ns() > deadline_ns ||
-		    gates_locked_down(supervisor->gates))
-			return -ETIMEDOUT;
-		r = take_turn(supervisor);
-	}
-	return r;
-}
-
-int supervisor_start(struct supervisor *supervisor)
-{
-	int strays;
-	int r = load_first(supervisor);
-
-	if (!r)
-		r = ends_database_dir(supervisor->policy);
-	if (!r)
-		r = ends_group(&supervisor->group);
-	if (!r)
-		r = marks_new(supervisor->group, report_mount, supervisor,
-			      &supervisor->marks);
-	if (r)
-		return r;
-	r = make_store(supervisor);
-	if (r)
-		return r;
-	life_note(&supervisor->life, "starting, %s",
-		  supervisor->options.source.path);
-	r = make_net(supervisor);
-	if (!r)
-		r = make_gates(supervisor);
-	if (!r)
-		r = wait_for_gates(supervisor);
-	/* A gate answers: from here on, marks may be live. */
-	if (!r)
-		r = marks_update(supervisor->marks, supervisor->policy);
-	if (!r)
-		r = watch(supervisor, marks_fd(supervisor->marks), TAG_MOUNTS,
-			  EPOLLPRI);
-	if (r)
-		return r;
-	strays = run_dir_end_strays(supervisor->run_dir);
-	if (strays)
-		life_warn(&supervisor->life,
-			  "the last gatekeeper did not stop cleanly; %d of "
-			  "its helpers were still at work and are ended",
-			  strays);
-	note_helpers(supervisor);
-	/* Only now can a predecessor's net gate have let go of the queues. */
-	return wait_for_net(supervisor);
 }
 
 static int stop(struct supervisor *supervisor)
@@ -587,6 +403,6 @@ int supervisor_run(struct supervisor *supervisor)
 
 	announce(supervisor);
 	while (!r && !supervisor->stopping)
-		r = take_turn(supervisor);
+		r = supervisor_take_turn(supervisor);
 	return r ? r : stop(supervisor);
 }

@@ -15,14 +15,13 @@
 #include "tools/query_filter.h"
 #include "tools/query_names.h"
 #include "tools/query_output.h"
+#include "tools/verdict_log.h"
 
-#define DATABASE_DEFAULT "/var/lib/leash/verdicts.db"
-#define LIMIT_DEFAULT	 20
-#define LIMIT_ALL	 INT64_MAX
-#define BUSY_TIMEOUT_MS	 2000
-#define SQL_TIMEOUT_NS	 (30 * CLOCK_NS_PER_S)
-#define SQL_CHECK_STEPS	 10000
-#define FOLLOW_MS	 200
+#define LIMIT_DEFAULT	20
+#define LIMIT_ALL	INT64_MAX
+#define SQL_TIMEOUT_NS	(30 * CLOCK_NS_PER_S)
+#define SQL_CHECK_STEPS 10000
+#define FOLLOW_MS	200
 
 enum exit_code {
 	EXIT_DONE = 0,
@@ -67,7 +66,7 @@ static void print_usage(FILE *out)
 	      "                      programs, hosts; read-only, at most 30\n"
 	      "                      seconds; ptr(host) asks the resolver who\n"
 	      "                      an address is\n"
-	      "  --database FILE     default " DATABASE_DEFAULT "\n"
+	      "  --database FILE     default " VERDICT_LOG_DEFAULT "\n"
 	      "  --version, --help\n",
 	      out);
 }
@@ -226,42 +225,12 @@ static int out_of_time(void *context)
 
 static int open_database(const char *path, sqlite3 **ret)
 {
-	char uri[4400];
-	int code;
+	char problem[4600];
 
-	if (access(path, R_OK) < 0) {
-		complain(path, errno == ENOENT	 ? "there is no log yet; has "
-						   "gatekeeper run?"
-			       : errno == EACCES ? "only root may read the log"
-						 : strerror(errno));
-		return EXIT_ERROR;
-	}
-	code = sqlite3_open_v2(
-		path, ret, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
-	if (!code) {
-		sqlite3_busy_timeout(*ret, BUSY_TIMEOUT_MS);
-		code = sqlite3_exec(*ret, "SELECT 1 FROM log LIMIT 1", NULL,
-				    NULL, NULL);
-	}
-	if ((code & 0xff) == SQLITE_CANTOPEN ||
-	    (code & 0xff) == SQLITE_READONLY) {
-		/* On a read-only disk, with no writer alive: as it stands. */
-		sqlite3_close(*ret);
-		snprintf(uri, sizeof(uri), "file:%s?immutable=1", path);
-		code = sqlite3_open_v2(uri, ret,
-				       SQLITE_OPEN_READONLY | SQLITE_OPEN_URI |
-					       SQLITE_OPEN_NOMUTEX,
-				       NULL);
-		if (!code)
-			code = sqlite3_exec(*ret, "SELECT 1 FROM log LIMIT 1",
-					    NULL, NULL, NULL);
-	}
-	if (code) {
-		fprintf(stderr, "leash-query: %s: %s\n", path,
-			sqlite3_errmsg(*ret));
-		return EXIT_ERROR;
-	}
-	return EXIT_DONE;
+	if (verdict_log_open(path, ret, problem, sizeof(problem)) == 0)
+		return EXIT_DONE;
+	complain(problem, NULL);
+	return EXIT_ERROR;
 }
 
 static int terminal_width(void)
@@ -276,20 +245,6 @@ static int terminal_width(void)
 	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col
 		       ? size.ws_col
 		       : 80;
-}
-
-static void bind_values(sqlite3_stmt *statement, const struct query *query)
-{
-	for (size_t i = 0; i < query->value_count; i++) {
-		const struct query_value *value = &query->values[i];
-
-		if (value->text)
-			sqlite3_bind_text(statement, (int)i + 1, value->text,
-					  -1, SQLITE_STATIC);
-		else
-			sqlite3_bind_int64(statement, (int)i + 1,
-					   value->number);
-	}
 }
 
 /* Run one query and print its rows; the first column of the last is kept. */
@@ -307,7 +262,7 @@ static int print_query(sqlite3 *sqlite, const struct query *query,
 		return EXIT_ERROR;
 	}
 	if (!code) {
-		bind_values(statement, query);
+		query_bind(query, statement);
 		while (!r && (code = sqlite3_step(statement)) == SQLITE_ROW) {
 			r = query_output_row(output, statement);
 			if (last)
@@ -378,7 +333,7 @@ static int run_filter(sqlite3 *sqlite, struct options *options,
 int main(int argc, char **argv)
 {
 	struct options options = {
-		.database = DATABASE_DEFAULT,
+		.database = VERDICT_LOG_DEFAULT,
 		.format = query_format_find("table"),
 		.filter = {.limit = LIMIT_DEFAULT},
 	};

@@ -126,3 +126,17 @@ int query_build(const struct query_filter *filter, int64_t after,
 		(struct query_value){.number = filter->limit};
 	return 0;
 }
+
+void query_bind(const struct query *query, sqlite3_stmt *statement)
+{
+	for (size_t i = 0; i < query->value_count; i++) {
+		const struct query_value *value = &query->values[i];
+
+		if (value->text)
+			sqlite3_bind_text(statement, (int)i + 1, value->text,
+					  -1, SQLITE_STATIC);
+		else
+			sqlite3_bind_int64(statement, (int)i + 1,
+					   value->number);
+	}
+}

@@ -6,6 +6,7 @@
  * Everything a person typed is bound as a value, never put into the text.
  */
 
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +46,9 @@ struct query {
 MUST_CHECK int query_build(const struct query_filter *filter, int64_t after,
 			   int64_t now_ns, struct query *ret,
 			   const char **ret_wrong);
+
+/* Bind the values of a query to its statement, which must not outlive it. */
+void query_bind(const struct query *query, sqlite3_stmt *statement);
 
 /*
  * A time as people write it: "90s", "15m", "2h", "7d" ago, or a date, UTC,

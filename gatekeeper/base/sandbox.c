@@ -59,7 +59,7 @@ static int allow(scmp_filter_ctx filter, int syscall)
 	if (syscall == SANDBOX_SCHED_SELF)
 		return seccomp_rule_add(filter, SCMP_ACT_ALLOW,
 					SCMP_SYS(sched_setscheduler), 1,
-					SCMP_A0(SCMP_CMP_EQ, 0));
+					SCMP_A0(SCMP_CMP_EQ, 0, 0));
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, syscall, 0);
 }
 

@@ -53,6 +53,7 @@ static bool is_trustworthy(struct compiler *compiler, const char *path)
 const struct config_file *compiler_read_file(struct compiler *compiler,
 					     const char *path)
 {
+	const char *content = path;
 	struct config_file *file;
 
 	for (size_t i = 0; i < compiler->file_count; i++)
@@ -64,7 +65,10 @@ const struct config_file *compiler_read_file(struct compiler *compiler,
 			"is one file too many; there may be %d", FILES_MAX);
 		return NULL;
 	}
-	if (!is_trustworthy(compiler, path))
+	if (compiler->source->replaced &&
+	    !strcmp(path, compiler->source->replaced))
+		content = compiler->source->replacement;
+	if (!is_trustworthy(compiler, content))
 		return NULL;
 
 	file = &compiler->files[compiler->file_count];
@@ -74,10 +78,12 @@ const struct config_file *compiler_read_file(struct compiler *compiler,
 	config_init(&file->config);
 	config_set_include_dir(&file->config, compiler->source->profiles_dir);
 	compiler->file_count++;
-	if (!config_read_file(&file->config, path)) {
+	if (!config_read_file(&file->config, content)) {
 		const char *in = config_error_file(&file->config);
 		struct report_place place = {
-			.file = in ? in : path,
+			.file = in && in != content && strcmp(in, content)
+					? in
+					: path,
 			.line = (unsigned int)config_error_line(&file->config),
 		};
 
@@ -242,6 +248,15 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* The replaced file, which need not exist yet, once its turn has come. */
+static void read_replaced(struct compiler *compiler, const char *next)
+{
+	const char *replaced = compiler->source->replaced;
+
+	if (replaced && (!next || strcmp(replaced, next) < 0))
+		(void)compiler_read_file(compiler, replaced);
+}
+
 /* /etc/leash.conf has its drop-ins in /etc/leash.d. */
 static int read_drop_ins(struct compiler *compiler)
 {
@@ -255,22 +270,22 @@ static int read_drop_ins(struct compiler *compiler)
 		length -= 5;
 	snprintf(folder, sizeof(folder), "%.*s.d", (int)length, path);
 	count = scandir(folder, &entries, is_drop_in, by_name);
-	if (count < 0) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			report_error(compiler->report,
-				     (struct report_place){.file = folder},
-				     "cannot be read: %s", strerror(errno));
-		return 0;
-	}
+	if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+		report_error(compiler->report,
+			     (struct report_place){.file = folder},
+			     "cannot be read: %s", strerror(errno));
 	for (int i = 0; i < count; i++) {
 		char name[4500];
 
 		snprintf(name, sizeof(name), "%s/%s", folder,
 			 entries[i]->d_name);
+		read_replaced(compiler, name);
 		(void)compiler_read_file(compiler, name);
 		free(entries[i]);
 	}
-	free(entries);
+	read_replaced(compiler, NULL);
+	if (count >= 0)
+		free(entries);
 	return 0;
 }
 

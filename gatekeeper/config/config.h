@@ -21,6 +21,9 @@
 struct config_source {
 	const char *path;	  /* leash.conf */
 	const char *profiles_dir; /* where `profiles` are looked up */
+	/* A drop-in, and what to read in its place, if it is not NULL. */
+	const char *replaced;
+	const char *replacement;
 };
 
 /* Expected outcome. */

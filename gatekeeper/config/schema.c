@@ -9,6 +9,10 @@ struct report_place compiler_place(const struct compiler *compiler,
 {
 	const char *file = config_setting_source_file(setting);
 
+	/* By the name that it is to have (config.h). */
+	if (file && compiler->source->replacement &&
+	    !strcmp(file, compiler->source->replacement))
+		file = compiler->source->replaced;
 	return (struct report_place){
 		.file = file		 ? file
 			: compiler->file ? compiler->file->path

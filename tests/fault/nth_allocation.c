@@ -77,8 +77,9 @@ static int try_config(void)
 	if (fchmod(file, 0600) || write(file, text, strlen(text)) < 0)
 		return 1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	if (config_compile(&(struct config_source){path, "/"}, 1, &report,
-			   &image)) {
+	if (config_compile(
+		    &(struct config_source){.path = path, .profiles_dir = "/"},
+		    1, &report, &image)) {
 		fclose(report.out);
 		return image < 0 ? 1 : 2;
 	}

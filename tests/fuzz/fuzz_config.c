@@ -28,8 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	report.errors = 0;
-	if (config_compile(&(struct config_source){path, "/nonexistent"}, 1,
-			   &report, &image) == 0) {
+	if (config_compile(
+		    &(struct config_source){.path = path,
+					    .profiles_dir = "/nonexistent"},
+		    1, &report, &image) == 0) {
 		if (report.errors || policy_map(image, &policy))
 			abort();
 	} else if (image >= 0) {

@@ -100,8 +100,9 @@ int main(int argc, char **argv)
 
 	if (argc != 4)
 		return 2;
-	r = config_compile(&(struct config_source){argv[3], argv[1]}, 1,
-			   &report, &fd);
+	r = config_compile(&(struct config_source){.path = argv[3],
+						   .profiles_dir = argv[1]},
+			   1, &report, &fd);
 	if (!r)
 		r = policy_map(fd, &policy);
 	if (r || !strcmp(argv[2], "check")) {

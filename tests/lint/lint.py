@@ -100,7 +100,8 @@ for path in SOURCES:
         name = match.group(1)
         if noun in ("compile", "cleanup", "vocabulary", "image", "build",
                     "decide", "decide_flow", "decide_host", "texts",
-                    "query_filter", "query_output"):
+                    "query_filter", "query_output",
+                    "supervisor_parts", "leash_parts"):
             continue  # several nouns by design; their headers say which
         if not name.startswith(noun.rstrip("s")) and \
                 not name.startswith(noun):

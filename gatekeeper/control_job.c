@@ -1,0 +1,152 @@
+#include "gatekeeper/control_job.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gatekeeper/base/clock.h"
+#include "gatekeeper/base/fd.h"
+#include "gatekeeper/base/log.h"
+#include "gatekeeper/local_edit.h"
+#include "gatekeeper/wire/control.h"
+
+#define TIMEOUT_NS (60 * CLOCK_NS_PER_S)
+
+/* What comes before the fields of a child's result. */
+struct outcome {
+	uint16_t what;
+	uint16_t reload;
+};
+
+/* Is what stands in the files fit to be loaded? */
+static int check(const struct config_source *source, struct fields *reply)
+{
+	CLEANUP_FREE char *text = NULL;
+	CLEANUP(fd_close) int image = -1;
+	struct report report = {.errors = 0};
+	size_t size;
+	int r;
+
+	report.out = open_memstream(&text, &size);
+	if (!report.out)
+		return -ENOMEM;
+	r = config_compile(source, 1, &report, &image);
+	if (fclose(report.out))
+		return -ENOMEM;
+	if (text && text[0])
+		fields_put(reply, r ? "text" : "notes", text);
+	return r;
+}
+
+static struct outcome work(const struct control_job_task *task,
+			   struct fields *reply)
+{
+	const struct control_header *header = task->message;
+	struct fields request;
+	int r;
+
+	if (!fields_view(header + 1, task->bytes - sizeof(*header), &request))
+		return (struct outcome){.what = CONTROL_WRONG};
+	if (header->what == CONTROL_ASK_RELOAD)
+		r = check(&task->source, reply);
+	else
+		r = local_edit(&task->source, task->policy, task->uid, &request,
+			       reply);
+	if (r < 0)
+		fields_put(reply, "text", strerror(-r));
+	if (header->what == CONTROL_ASK_EDIT && r == LOCAL_EDIT_DRY)
+		return (struct outcome){.what = CONTROL_DONE};
+	return (struct outcome){
+		.what = r ? CONTROL_WRONG : CONTROL_DONE,
+		.reload = !r,
+	};
+}
+
+static int run(const struct control_job_task *task, int end)
+{
+	struct fields reply = {NULL, 0, 0, false};
+	struct outcome outcome = work(task, &reply);
+	struct iovec parts[] = {
+		{&outcome, sizeof(outcome)},
+		{reply.bytes, reply.length},
+	};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+	return sendmsg(end, &message, MSG_NOSIGNAL) < 0;
+}
+
+int control_job_start(const struct control_job_task *task,
+		      struct control_job *ret)
+{
+	int ends[2];
+	pid_t pid;
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0)
+		_exit(run(task, ends[1]));
+	r = -errno;
+	fd_close(ends[1]);
+	if (pid < 0) {
+		fd_close(ends[0]);
+		return r;
+	}
+	*ret = (struct control_job){
+		.pid = pid,
+		.end = ends[0],
+		.started_ns = clock_monotonic_ns(),
+	};
+	return 0;
+}
+
+void control_job_end(struct control_job *job)
+{
+	if (job->pid <= 0)
+		return;
+	kill(job->pid, SIGKILL); /* it has nothing left to do */
+	waitpid(job->pid, NULL, 0);
+	fd_close(job->end);
+	*job = CONTROL_JOB_NONE;
+}
+
+void control_job_check(struct control_job *job, int64_t now_ns)
+{
+	if (job->pid <= 0 || now_ns - job->started_ns < TIMEOUT_NS)
+		return;
+	log_error("a change of the rules takes over a minute; ending it");
+	kill(job->pid, SIGKILL); /* its end then says so */
+	job->started_ns = now_ns;
+}
+
+bool control_job_finish(struct control_job *job, char *buffer, size_t size,
+			struct control_job_result *ret)
+{
+	struct outcome outcome = {.what = CONTROL_WRONG};
+	struct iovec parts[] = {
+		{&outcome, sizeof(outcome)},
+		{buffer, size},
+	};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	ssize_t n = recvmsg(job->end, &message, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	*ret = (struct control_job_result){
+		.what = outcome.what,
+		.reload = outcome.reload,
+	};
+	if (n < (ssize_t)sizeof(outcome) ||
+	    !fields_view(buffer, (size_t)n - sizeof(outcome), &ret->reply)) {
+		*ret = (struct control_job_result){.what = CONTROL_WRONG};
+		log_error("a change of the rules ended without a result");
+	}
+	control_job_end(job);
+	return true;
+}

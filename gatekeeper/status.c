@@ -1,0 +1,97 @@
+#include "gatekeeper/status.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "gatekeeper/base/clock.h"
+
+static const char *mode_word(uint32_t mode)
+{
+	return mode == POLICY_MODE_OBSERVE ? "observe" : "enforce";
+}
+
+static void put_accounts(const struct policy *policy, struct fields *reply)
+{
+	const struct policy_header *header = policy_header(policy);
+
+	for (uint32_t i = 0; i < header->accounts.count; i++) {
+		const struct policy_account *account =
+			policy_account(policy, i);
+
+		fields_format(reply, "account", "%s %u %s",
+			      policy_text(policy, account->name), account->uid,
+			      mode_word(header->mode == POLICY_MODE_OBSERVE
+						? header->mode
+						: account->mode));
+	}
+}
+
+/* Rules that only look on are as easily forgotten as a mode. */
+static void put_observing_rules(const struct policy *policy,
+				struct fields *reply)
+{
+	for (uint32_t i = 0; i < policy_header(policy)->rules.count; i++) {
+		const struct policy_rule *rule = policy_rule(policy, i);
+
+		if (rule->observe)
+			fields_put(reply, "observing",
+				   policy_text(policy, rule->name));
+	}
+}
+
+static void put_pid(struct fields *reply, const char *key, pid_t pid)
+{
+	if (pid > 0)
+		fields_format(reply, key, "%d", pid);
+}
+
+static void put_channels(const struct status *status, struct fields *reply)
+{
+	uint64_t lost = 0;
+	size_t waiting = 0;
+
+	for (size_t i = 0; i < status->channel_count; i++) {
+		struct channel_losses losses =
+			channel_lost(status->channels[i]);
+
+		lost += losses.ordinary + losses.important;
+		waiting += channel_used(status->channels[i]);
+	}
+	fields_format(reply, "lost", "%" PRIu64, lost);
+	fields_format(reply, "waiting_bytes", "%zu", waiting);
+}
+
+void status_put(const struct status *status, struct fields *reply)
+{
+	const struct policy_header *header = policy_header(status->policy);
+
+	fields_put(reply, "version", LEASH_VERSION);
+	fields_format(reply, "pid", "%d", getpid());
+	fields_put(reply, "config", status->config);
+	fields_format(reply, "uptime_s", "%" PRId64,
+		      (clock_monotonic_ns() - status->started_ns) /
+			      CLOCK_NS_PER_S);
+	fields_format(reply, "generation", "%" PRIu64, status->generation);
+	if (status->generation != header->generation)
+		fields_format(reply, "coming", "%" PRIu64, header->generation);
+	fields_put(reply, "mode", mode_word(header->mode));
+	fields_format(reply, "rules", "%u", header->rules.count);
+	fields_format(reply, "filesystems", "%zu", status->filesystems);
+	fields_put(reply, "database",
+		   policy_text(status->policy, header->database));
+	put_pid(reply, "file_gate", status->gate);
+	put_pid(reply, "file_gate_spare", status->spare);
+	put_pid(reply, "net_gate", status->net);
+	put_pid(reply, "store", status->store);
+	put_channels(status, reply);
+	if (status->locked_down)
+		fields_put(reply, "problem",
+			   "the file gates keep dying: lockdown, every file "
+			   "is refused to the accounts");
+	if (status->net_problem[0])
+		fields_put(reply, "problem", status->net_problem);
+	if (status->reload_problem)
+		fields_put(reply, "problem", status->reload_problem);
+	put_accounts(status->policy, reply);
+	put_observing_rules(status->policy, reply);
+}

@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * status - what `leash status` tells of gatekeeper
+ */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "gatekeeper/base/channel.h"
+#include "gatekeeper/policy/image.h"
+#include "gatekeeper/wire/fields.h"
+
+struct status { /* all borrowed */
+	const char *config;
+	const struct policy *policy;
+	int64_t started_ns;	    /* monotonic */
+	const char *reload_problem; /* or NULL */
+	uint64_t generation;	    /* in force everywhere */
+	size_t filesystems;
+	pid_t gate, spare, store, net; /* -1: none */
+	bool locked_down;
+	const char *net_problem; /* "": none */
+	struct channel *const *channels;
+	size_t channel_count;
+};
+
+void status_put(const struct status *status, struct fields *reply);

@@ -1,0 +1,248 @@
+#include "gatekeeper/supervisor_parts.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "gatekeeper/base/clock.h"
+#include "gatekeeper/base/escape.h"
+#include "gatekeeper/base/log.h"
+#include "gatekeeper/ends.h"
+#include "gatekeeper/status.h"
+
+#define START_TIMEOUT_NS (20 * CLOCK_NS_PER_S)
+
+static void report_mount(void *context, const char *mount_point,
+			 const char *type, const char *problem)
+{
+	struct supervisor *supervisor = context;
+	char shown[512];
+
+	escape_text(shown, sizeof(shown), mount_point, strlen(mount_point));
+	if (problem)
+		life_warn(&supervisor->life, "not covered: %s (%s): %s", shown,
+			  type, problem);
+	else
+		life_note(&supervisor->life, "covered: %s (%s)", shown, type);
+}
+
+/* The first policy: nothing is marked yet, so waiting is no danger. */
+static int load_first(struct supervisor *supervisor)
+{
+	struct loader loader;
+	int fd = -1;
+	int r = loader_start(&supervisor->options.source, 1, &loader);
+
+	if (r)
+		return r;
+	(void)poll(&(struct pollfd){.fd = loader.end, .events = POLLIN}, 1, -1);
+	r = loader_finish(&loader, &fd);
+	if (r)
+		return r < 0 ? r : SUPERVISOR_CONFIG_WRONG;
+	return supervisor_use_policy(supervisor, fd);
+}
+
+static int make_store(struct supervisor *supervisor)
+{
+	const struct store_keeper_setup setup = {
+		.helpers_dir = supervisor->options.helpers_dir,
+		.wake = supervisor->wake,
+		.channel_fds = {supervisor->channel_fds[CHANNEL_OWN],
+				supervisor->channel_fds[CHANNEL_GATE],
+				supervisor->channel_fds[CHANNEL_NET]},
+		.channels = {supervisor->channels[CHANNEL_OWN],
+			     supervisor->channels[CHANNEL_GATE],
+			     supervisor->channels[CHANNEL_NET]},
+		.life = &supervisor->life,
+	};
+	int r = store_keeper_new(&setup, &supervisor->store);
+
+	if (r)
+		return r;
+	store_keeper_tick(supervisor->store, supervisor->policy,
+			  clock_monotonic_ns());
+	return supervisor_watch(supervisor, store_keeper_fd(supervisor->store),
+				TAG_STORE, EPOLLIN);
+}
+
+static int make_gates(struct supervisor *supervisor)
+{
+	static char program[4096];
+	const struct gates_setup setup = {
+		.program = program,
+		.group = supervisor->group,
+		.channel = supervisor->channel_fds[CHANNEL_GATE],
+		.wake = supervisor->wake,
+		.life = &supervisor->life,
+	};
+	int r;
+
+	snprintf(program, sizeof(program), "%s/leash-fanotify",
+		 supervisor->options.helpers_dir);
+	r = gates_new(&setup, &supervisor->gates);
+	if (r)
+		return r;
+	gates_set_policy(supervisor->gates, supervisor->policy,
+			 supervisor->policy_fd);
+	return supervisor_watch(supervisor, gates_fd(supervisor->gates),
+				TAG_GATES, EPOLLIN);
+}
+
+static int make_net(struct supervisor *supervisor)
+{
+	const struct net_keeper_setup setup = {
+		.helpers =
+			{
+				.helpers_dir = supervisor->options.helpers_dir,
+				.wake = supervisor->wake,
+				.channel_fd =
+					supervisor->channel_fds[CHANNEL_NET],
+			},
+		.life = &supervisor->life,
+	};
+	int r = net_keeper_new(&setup, &supervisor->net);
+
+	if (r)
+		return r;
+	net_keeper_set_policy(supervisor->net, supervisor->policy,
+			      supervisor->policy_fd);
+	return supervisor_watch(supervisor, net_keeper_fd(supervisor->net),
+				TAG_NET, EPOLLIN);
+}
+
+static const struct policy *policy_in_force(void *context)
+{
+	const struct supervisor *supervisor = context;
+
+	return supervisor->policy;
+}
+
+static void put_status(void *context, struct fields *reply)
+{
+	const struct supervisor *supervisor = context;
+	pid_t gates[GATES_COUNT];
+	struct status status = {
+		.config = supervisor->options.source.path,
+		.policy = supervisor->policy,
+		.started_ns = supervisor->started_ns,
+		.reload_problem = supervisor->reload_problem[0]
+					  ? supervisor->reload_problem
+					  : NULL,
+		.generation = supervisor->announced,
+		.filesystems = marks_count(supervisor->marks),
+		.store = store_keeper_pid(supervisor->store),
+		.net = net_keeper_pid(supervisor->net),
+		.locked_down = gates_locked_down(supervisor->gates),
+		.net_problem = net_keeper_problem(supervisor->net),
+		.channels = supervisor->channels,
+		.channel_count = CHANNELS,
+	};
+
+	gates_pids(supervisor->gates, gates);
+	status.gate = gates_answering(supervisor->gates);
+	status.spare = gates[0] == status.gate ? gates[1] : gates[0];
+	status_put(&status, reply);
+}
+
+static void reload(void *context)
+{
+	supervisor_reload(context);
+}
+
+static int make_control(struct supervisor *supervisor)
+{
+	const struct control_owner owner = {
+		.context = supervisor,
+		.source = supervisor->options.source,
+		.policy = policy_in_force,
+		.status = put_status,
+		.reload = reload,
+	};
+	int r = control_new(&owner, run_dir_folder(supervisor->run_dir),
+			    &supervisor->control);
+
+	return r ? r
+		 : supervisor_watch(supervisor, control_fd(supervisor->control),
+				    TAG_CONTROL, EPOLLIN);
+}
+
+static int wait_for_net(struct supervisor *supervisor)
+{
+	int64_t deadline_ns = clock_monotonic_ns() + START_TIMEOUT_NS;
+	int r = 0;
+
+	while (!r && !net_keeper_generation(supervisor->net)) {
+		if (supervisor->stopping)
+			return -EINTR;
+		if (clock_monotonic_ns() > deadline_ns) {
+			log_error("no network rules: %s",
+				  net_keeper_problem(supervisor->net));
+			return -ETIMEDOUT;
+		}
+		r = supervisor_take_turn(supervisor);
+	}
+	return r;
+}
+
+static int wait_for_gates(struct supervisor *supervisor)
+{
+	int64_t deadline_ns = clock_monotonic_ns() + START_TIMEOUT_NS;
+	int r = 0;
+
+	while (!r && !gates_complete(supervisor->gates)) {
+		if (supervisor->stopping)
+			return -EINTR;
+		if (clock_monotonic_ns() > deadline_ns ||
+		    gates_locked_down(supervisor->gates))
+			return -ETIMEDOUT;
+		r = supervisor_take_turn(supervisor);
+	}
+	return r;
+}
+
+int supervisor_start(struct supervisor *supervisor)
+{
+	int strays;
+	int r = load_first(supervisor);
+
+	if (!r)
+		r = ends_database_dir(supervisor->policy);
+	if (!r)
+		r = ends_group(&supervisor->group);
+	if (!r)
+		r = marks_new(supervisor->group, report_mount, supervisor,
+			      &supervisor->marks);
+	if (r)
+		return r;
+	r = make_store(supervisor);
+	if (r)
+		return r;
+	life_note(&supervisor->life, "starting, %s",
+		  supervisor->options.source.path);
+	r = make_control(supervisor);
+	if (!r)
+		r = make_net(supervisor);
+	if (!r)
+		r = make_gates(supervisor);
+	if (!r)
+		r = wait_for_gates(supervisor);
+	/* A gate answers: from here on, marks may be live. */
+	if (!r)
+		r = marks_update(supervisor->marks, supervisor->policy);
+	if (!r)
+		r = supervisor_watch(supervisor, marks_fd(supervisor->marks),
+				     TAG_MOUNTS, EPOLLPRI);
+	if (r)
+		return r;
+	strays = run_dir_end_strays(supervisor->run_dir);
+	if (strays)
+		life_warn(&supervisor->life,
+			  "the last gatekeeper did not stop cleanly; %d of "
+			  "its helpers were still at work and are ended",
+			  strays);
+	supervisor_note_helpers(supervisor);
+	/* Only now can a predecessor's net gate have let go of the queues. */
+	return wait_for_net(supervisor);
+}

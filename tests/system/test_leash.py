@@ -1,0 +1,377 @@
+"""leash: what a person types, on a live gatekeeper and on a dead one."""
+
+import grp
+import json
+import os
+import socket
+import struct
+import subprocess
+import threading
+
+from harness import *
+
+FILE, OTHER = f"{BOX}/box/file", f"{BOX}/other/file"
+LOCAL = "/etc/leash.d/50-local.conf"
+OPERATOR = 64010
+
+tap = Tap()
+write_file(FILE)
+write_file(OTHER, mode=0o644)
+with open("/etc/group", "a") as groups:
+    groups.write("leash:x:64011:\n")
+POLICY = config(
+    files=f'read = [ "{BOX}/other" ]; deny = [ "**/*.pem" ];',
+    extra='network = { allow = ( { host = "*.example.org"; '
+          'ports = [ 443 ]; } ); };')
+gatekeeper = Gatekeeper(POLICY)
+
+
+def leash(*arguments, uid=0, group=None, seconds=60):
+    def be():
+        if group is not None:
+            os.setgroups([group])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        else:
+            become(uid)
+    done = subprocess.run(["leash", *arguments], capture_output=True,
+                          text=True, preexec_fn=be, timeout=seconds, cwd="/",
+                          stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout, done.stderr
+
+
+def opened(path=FILE):
+    return as_user(PUPPY, lambda: open_close(path))
+
+
+def says(name, result, code, *words):
+    text = result[1] + result[2]
+    tap.check(name, result[0] == code and all(word in text for word in words),
+              f"{result[0]}, not {code}, or not {words}:\n{text}")
+
+
+# Status, for whom it is.
+says("status: on", leash("status"), 0, "Leash", "generation 1", "enforcing",
+     "puppy (uid 64001)")
+status = json.loads(leash("status", "--json")[1])
+tap.equal("status --json: accounts", status["account"],
+          [{"name": "puppy", "uid": "64001", "mode": "enforce"}])
+tap.equal("status --json: the gate that answers", status["file_gate"],
+          gatekeeper.active())
+says("status: the group leash may ask", leash("status", uid=OPERATOR,
+                                               group=64011), 0, "Leash")
+says("status: a stranger may not", leash("status", uid=KITTEN), 2, "only root")
+says("status: the account may not", leash("status", uid=PUPPY), 2, "only root")
+says("status: nor in the group", leash("status", uid=PUPPY, group=64011), 2,
+     "only root")
+
+# Explain agrees with the gates, and with itself.
+for path, allowed in ((FILE, False), (OTHER, True),
+                      (f"{BOX}/other/key.pem", False)):
+    if not os.path.exists(path):
+        write_file(path, mode=0o644)
+    code, out, _ = leash("explain", "file", path, "--json")
+    tap.equal(f"explain and the gate agree on {path}",
+              (code == 0, opened(path) == "ok"), (allowed, allowed))
+answer = json.loads(leash("explain", "file", OTHER, "--json")[1])
+tap.equal("explain: the rule", (answer["verdict"], answer["origin"]),
+          ("allow", "/etc/leash.conf:8"))
+answer = json.loads(leash("explain", "file", f"{BOX}/other/key.pem",
+                          "--json")[1])
+tap.equal("explain: the rule that loses", answer["other"],
+          [{"origin": "/etc/leash.conf:8", "verdict": "allow",
+            "rule": "/etc/leash.conf:8"}])
+says("explain: what would change it", leash("explain", "file", FILE), 1,
+     "denied", "no rule allows it", f"leash allow file {FILE} --account puppy")
+says("explain: writing", leash("explain", "file", OTHER, "--write"), 1,
+     "reading only", "--write")
+says("explain: a pattern cannot be outdone",
+     leash("explain", "file", f"{BOX}/other/key.pem"), 1,
+     "change or remove the rule at /etc/leash.conf:8")
+says("explain: a program", leash("explain", "exec", "/usr/bin/env"), 0,
+     "allowed", "profiles/base")
+says("explain: another", leash("explain", "exec", "/usr/bin/perl"), 1,
+     "leash allow program /usr/bin/perl")
+says("explain: a host", leash("explain", "host", "a.example.org"), 0,
+     "may be asked for")
+says("explain: its other port", leash("explain", "host", "a.example.org:80"),
+     1, "leash allow host a.example.org:80")
+says("explain: an address", leash("explain", "host", "192.0.2.1"), 1, "denied")
+says("explain: the account about itself",
+     leash("explain", "file", FILE, uid=PUPPY), 1, "denied")
+says("explain: the account about others",
+     leash("explain", "file", FILE, "--account", "kitten", uid=PUPPY), 2,
+     "not others")
+says("explain: a stranger", leash("explain", "file", FILE, uid=KITTEN), 2,
+     "you are not leashed")
+for wrong in (["explain"], ["explain", "file"], ["explain", "x", "y"],
+              ["explain", "file", FILE, "--no"], ["allow"], ["allow", "file"],
+              ["deny", "--last"], ["undo", "x"], ["mode"], ["mode", "off"],
+              ["reload", "x"], ["status", "x"], ["watch", "x"], ["nothing"],
+              [], ["check", "--x"]):
+    says(f"wrong usage: {' '.join(wrong)}", leash(*wrong), 2, "sage")
+
+# The loop people live in: refused, why, allow, works.
+wait_rows("target LIKE '%key.pem' AND verdict = 'deny'")
+says("allow --last: no rule helps against a rule", leash("allow", "--last"),
+     2, "key.pem", "/etc/leash.conf:8")
+seen = len(rows("target = ?", FILE))
+tap.equal("refused", opened(), "EPERM")
+while len(rows("target = ?", FILE)) == seen:
+    time.sleep(0.05)
+says("allow --last shows the rule, and does nothing unasked",
+     leash("allow", "--last"), 1, f'path = "{FILE}"', "--yes")
+tap.equal("still refused", opened(), "EPERM")
+says("allow --dry-run", leash("allow", "file", FILE, "--dry-run"), 0,
+     "nothing was changed")
+tap.check("and no file is written", not os.path.exists(LOCAL))
+says("allow --last --yes", leash("allow", "--last", "--yes"), 0,
+     "live as generation 2")
+tap.equal("works", opened(), "ok")
+tap.equal("for reading alone",
+          as_user(PUPPY, lambda: open_close(FILE, os.O_WRONLY)), "EPERM")
+tap.check("who and when stand in the file",
+          " root puppy files.read" in open(LOCAL).read())
+says("explain names it", leash("explain", "file", FILE), 0, LOCAL, "local 1")
+says("undo", leash("undo"), 0, f'-\t\t\t\t{{ path = "{FILE}"')
+tap.equal("refused again", opened(), "EPERM")
+says("undo of nothing", leash("undo"), 2, "nothing to undo")
+
+says("allow --for", leash("allow", "file", FILE, "--for", "3s", "--why",
+                          "a\ntrick"), 0, "until = ")
+tap.equal("works for a while", opened(), "ok")
+time.sleep(4)
+tap.equal("and no longer", opened(), "EPERM")
+gatekeeper.wait_for("a rule has ended")
+says("a newline in --why stays one line", leash("reload"), 0, "live")
+says("allow host", leash("allow", "host", "b.example.net:443,8000-8010"), 0,
+     'host = "b.example.net"', 'ports = ( 443, "8000-8010" )')
+says("and explain knows", leash("explain", "host", "b.example.net:8005"), 0,
+     "local")
+says("allow net", leash("allow", "host", "192.0.2.0/24"), 0, 'net = "192')
+says("deny host", leash("deny", "host", "c.example.org"), 0, "deny = (")
+says("denied though *. allows", leash("explain", "host", "c.example.org"), 1,
+     "leash undo")
+says("deny program", leash("deny", "program", "/usr/bin/env"), 0, "deny = (")
+says("denied", leash("explain", "exec", "/usr/bin/env"), 1, "a rule denies")
+tap.equal("to the account, too", run_as(PUPPY, ["/usr/bin/env"]), "EPERM")
+says("undo", leash("undo"), 0, "live")
+tap.check("and runs again", "=" in run_as(PUPPY, ["/usr/bin/env"]))
+before = open(LOCAL).read()
+says("what contradicts is refused, with both places",
+     leash("deny", "file", f"{BOX}/other"), 2, LOCAL, "/etc/leash.conf:8")
+says("a host that is none", leash("allow", "host", "a..b"), 2, "name such as")
+says("ports that are none", leash("allow", "host", "a.b:https"), 2, "ports")
+says("--for that is none", leash("allow", "file", FILE, "--for", "soon"), 2,
+     "90s")
+says("an account that is none",
+     leash("allow", "file", FILE, "--account", "kitten"), 2, "not leashed")
+says("a tool", leash("allow", "tool", "Read"), 2, "no gate for tools")
+tap.equal("none of these changed the file", open(LOCAL).read(), before)
+
+# Who may change what.
+for name, who in (("a stranger", {"uid": KITTEN}),
+                  ("the account", {"uid": PUPPY}),
+                  ("the account in the group", {"uid": PUPPY,
+                                                "group": 64011})):
+    for what in (["allow", "file", FILE], ["undo"], ["reload"],
+                 ["mode", "observe"]):
+        says(f"{name} may not {what[0]}", leash(*what, **who), 2, "only root")
+says("the group leash may allow",
+     leash("allow", "file", FILE, uid=OPERATOR, group=64011), 0, "live")
+says("but not look away", leash("mode", "observe", uid=OPERATOR, group=64011),
+     2, "only root")
+says("undo by the group", leash("undo", uid=OPERATOR, group=64011), 0, "live")
+
+# Observe mode is said everywhere.
+says("mode observe", leash("mode", "observe"), 0, "OBSERVE MODE")
+tap.equal("nothing is refused", opened(), "ok")
+says("status says so", leash("status"), 0, "OBSERVE MODE", "nothing is refused")
+says("explain says so", leash("explain", "file", FILE), 1, "OBSERVE MODE")
+tap.check("and the log", wait_rows("target = ? AND verdict = 'observe'", FILE))
+says("mode enforce", leash("mode", "enforce"), 0, "live")
+tap.equal("refused again", opened(), "EPERM")
+says("mode observe, one account", leash("mode", "observe", "--account",
+                                        "puppy"), 0, "OBSERVE")
+tap.equal("nothing is refused to it", opened(), "ok")
+says("status says which", leash("status"), 0, "enforcing",
+     "puppy (uid 64001)  OBSERVE MODE")
+says("undo", leash("undo"), 0, "live")
+tap.equal("refused again", opened(), "EPERM")
+
+# Watch, at a few and at many.
+watcher = subprocess.Popen(["leash", "watch"], stdout=subprocess.PIPE,
+                           text=True)
+time.sleep(0.6)
+opened()
+tap.check("watch shows a refusal, and why",
+          FILE in (line := watcher.stdout.readline()) and
+          "no rule allows it" in line, line)
+run_as(PUPPY, [PROBE, "hammer", "2", OTHER, FILE])
+time.sleep(1.5)
+watcher.kill()
+lines = watcher.stdout.read().splitlines()
+folded = sum(int(line.rsplit("  x", 1)[1]) for line in lines
+             if "  x" in line and FILE in line)
+happened = len(rows("target = ? AND verdict = 'deny' AND pid IN "
+                    "(SELECT pid FROM verdicts WHERE target = ?)", FILE,
+                    OTHER))
+tap.check("thousands a second are a few lines", 0 < len(lines) < 200,
+          len(lines))
+tap.check("and all are counted", folded > 1000, (folded, happened))
+top = subprocess.Popen(["leash", "watch", "--top"], stdout=subprocess.PIPE,
+                       text=True)
+time.sleep(2.5)
+top.kill()
+text = top.stdout.read()
+tap.check("watch --top: accounts, files, programs, hosts",
+          all(word in text for word in ("puppy", FILE, "probe", "hosts")),
+          text[:2000])
+
+# Two at once.
+results = []
+
+
+def add(number):
+    results.append(leash("allow", "file", f"{BOX}/both/{number}"))
+
+
+threads = [threading.Thread(target=add, args=(n,)) for n in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+tap.equal("six changes at once: all done", [r[0] for r in results], [0] * 6)
+text = open(LOCAL).read()
+tap.check("and none lost", all(f"{BOX}/both/{n}" in text for n in range(6)),
+          text)
+changes = {line.split()[1] for line in text.splitlines() if "/both/" not in
+           line and "#+" in line and "files.read" in line}
+tap.equal("each with its number", len(changes), 6)
+
+# Broken by hand, unreadable, no room.
+before = open(LOCAL).read()
+write_file(LOCAL, before.replace("account", "# mine\n\t\taccount", 1), mode=0o644)
+says("a drop-in changed by hand is not touched",
+     leash("allow", "file", FILE), 2, LOCAL, "by hand")
+write_file(LOCAL, "accounts = (\n", mode=0o644)
+says("nor one that is no configuration", leash("allow", "file", FILE), 2,
+     LOCAL + ":1")
+tap.equal("its text stays", open(LOCAL).read(), "accounts = (\n")
+says("reload says what is wrong", leash("reload"), 2, LOCAL, "syntax")
+tap.equal("and the old policy holds", opened(), "EPERM")
+write_file(LOCAL, before, mode=0o644)
+os.rename("/etc/leash.conf", "/etc/leash.conf.away")
+says("leash.conf gone", leash("allow", "file", FILE), 2, "/etc/leash.conf")
+os.rename("/etc/leash.conf.away", "/etc/leash.conf")
+tap.equal("nothing was changed", open(LOCAL).read(), before)
+os.rename("/etc/leash.d", "/etc/leash.d.away")
+os.mkdir("/etc/leash.d")
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,mode=755", "none",
+                "/etc/leash.d"], check=True)
+full = os.open("/etc/leash.d/full", os.O_WRONLY | os.O_CREAT)
+try:
+    while os.write(full, b"x" * 512):
+        pass
+except OSError:
+    pass
+os.close(full)
+says("a full disk", leash("allow", "file", FILE), 2, "cannot be written")
+tap.equal("leaves nothing", os.listdir("/etc/leash.d"), ["full"])
+subprocess.run(["umount", "/etc/leash.d"], check=True)
+os.rmdir("/etc/leash.d")
+os.rename("/etc/leash.d.away", "/etc/leash.d")
+says("afterwards it goes on", leash("allow", "file", FILE), 0, "live")
+says("check", leash("check"), 0, "correct")
+
+
+# What an account can do to the sockets.
+def flood(count):
+    """Connect, say something odd, go."""
+    import random
+    chance = random.Random(1)
+    header = struct.pack("=IHH", 0x4c656173, 1, 2)
+    reached = 0
+    for number in range(count):
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                       struct.pack("ll", 1, 0))
+        try:
+            end.connect("/run/leash/explain")
+            kind = number % 6
+            if kind == 0:
+                end.send(chance.randbytes(chance.randrange(1, 3000)))
+            elif kind == 1:
+                end.send(header + chance.randbytes(200) + b"\0")
+            elif kind == 2:
+                end.send(struct.pack("=IHH", 0x4c656173, 1,
+                                     chance.choice((1, 3, 4, 9, 100))) +
+                         b"do=mode\0mode=observe\0")
+            elif kind == 3:
+                socket.send_fds(end, [header + b"kind=open\0path=/\0"], [0, 1])
+            elif kind == 4:
+                end.send(header + b"kind=open\0path=/etc/shadow")
+            reached += 1
+        except OSError:
+            pass
+        finally:
+            if number % 40:
+                end.close()
+            else:
+                globals().setdefault("held", []).append(end)
+    return reached
+
+
+tap.check("the account reaches only the one socket",
+          as_user(PUPPY, lambda: socket.socket(
+              socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(
+                  "/run/leash/control")) == "EACCES")
+def latency():
+    """What an open of the account's takes, microseconds, the median."""
+    took = []
+    for _ in range(4000):
+        begin = time.perf_counter()
+        open_close(OTHER)
+        took.append(time.perf_counter() - begin)
+    return sorted(took)[len(took) // 2] * 1e6
+
+
+before = as_user(PUPPY, latency)
+wait = meanwhile(PUPPY, flood, 10000)
+time.sleep(1)
+print(f"# an open takes {before:.1f} us, {as_user(PUPPY, latency):.1f} in a "
+      "flood")
+worst, end = 0.0, time.monotonic() + 5
+while time.monotonic() < end:
+    begin = time.monotonic()
+    result = leash("status")
+    worst = max(worst, time.monotonic() - begin)
+    if result[0]:
+        break
+says("under a flood, an administrator is served", result, 0, "enforcing")
+print(f"# the longest status took {worst * 1000:.0f} ms")
+print(f"# {wait()} of 10000 odd questions were sent")
+tap.equal("refused as ever", opened(f"{BOX}/other/key.pem"), "EPERM")
+says("and enforcing", leash("status"), 0, "enforcing")
+tap.equal("gatekeeper is the same", gatekeeper.process.poll(), None)
+tap.equal("and its gate", gatekeeper.file_gates(), 1)
+
+# Nobody there.
+os.kill(gatekeeper.process.pid, signal.SIGSTOP)
+begin = time.monotonic()
+says("stopped: said within a second", leash("status"), 2, "does not answer")
+says("stopped: a change, too", leash("allow", "file", FILE), 2,
+     "does not answer")
+tap.check("both within 2.5 seconds", time.monotonic() - begin < 2.5)
+os.kill(gatekeeper.process.pid, signal.SIGCONT)
+says("and goes on", leash("status"), 0, "enforcing")
+tap.equal("stops cleanly", gatekeeper.stop(), 0)
+tap.equal("leaves no socket", os.listdir("/run/leash"), [])
+for what in (["status"], ["explain", "file", FILE], ["allow", "file", FILE],
+             ["deny", "file", FILE], ["undo"], ["mode", "observe"],
+             ["reload"]):
+    says(f"dead: {what[0]}", leash(*what), 2, "not running")
+    says(f"dead: {what[0]}, by a stranger", leash(*what, uid=KITTEN), 2)
+says("dead: check", leash("check"), 0, "correct")
+says("dead: allow --last", leash("allow", "--last"), 2, "last refusal")
+tap.finish()
