@@ -31,6 +31,8 @@ static const struct {
 	 "             [--protocol P] [--program FILE] [--dry-run]"},
 	{"undo", leash_undo, "[CHANGE] [--dry-run]"},
 	{"mode", leash_mode, "observe|enforce [--account A] [--why TEXT]"},
+	{"learn", leash_learn,
+	 "[--account A] [--since 1h] [--refused] [--apply]"},
 	{"reload", leash_reload, ""},
 	{"check", leash_check, "[FILE]"},
 };

@@ -21,6 +21,14 @@ int leash_explain(int argc, char **argv);
 int leash_status(int argc, char **argv);
 int leash_watch(int argc, char **argv);
 int leash_check(int argc, char **argv);
+int leash_learn(int argc, char **argv);
+int leash_init(int argc, char **argv);
+
+/* Have an edit (wire/control.h) done and print what it did; an exit code. */
+int leash_ask_edit(struct fields *request, bool dry_run);
+
+/* The name of the account, where only one is leashed; an exit code. */
+int leash_only_account(char *ret, size_t size);
 
 /* Print how a command is used; returns EXIT_ERROR. */
 int leash_usage(const char *command);

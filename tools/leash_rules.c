@@ -165,6 +165,13 @@ static int ask(enum control_what what, struct fields *request,
 	return r;
 }
 
+int leash_ask_edit(struct fields *request, bool dry_run)
+{
+	const struct options options = {.dry_run = dry_run};
+
+	return ask(CONTROL_ASK_EDIT, request, &options);
+}
+
 static int put_what(struct fields *request, const char *kind, char *what,
 		    bool allows, const struct options *options)
 {

@@ -120,6 +120,29 @@ static void print_denials(const struct fields *reply)
 	sqlite3_close(log);
 }
 
+int leash_only_account(char *ret, size_t size)
+{
+	struct fields request = {NULL, 0, 0, false};
+	struct fields_cursor cursor = {0};
+	struct talk_reply reply;
+	size_t count = 0;
+
+	if (talk_ask(CONTROL_ASK_STATUS, &request, &reply))
+		return EXIT_ERROR;
+	while (fields_next(&reply.fields, &cursor))
+		if (fields_is(&cursor, "account") && !count++)
+			snprintf(ret, size, "%.*s",
+				 (int)strcspn(cursor.value, " "), cursor.value);
+	if (reply.what != CONTROL_DONE)
+		talk_complain(&reply);
+	else if (count != 1)
+		talk_error(count ? "several accounts are leashed; name one by "
+				   "--account"
+				 : "no account is leashed");
+	talk_free(&reply);
+	return count == 1 ? EXIT_DONE : EXIT_ERROR;
+}
+
 int leash_status(int argc, char **argv)
 {
 	static const struct option names[] = {

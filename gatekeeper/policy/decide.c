@@ -470,6 +470,11 @@ int policy_decide(const struct policy *policy,
 	if (r)
 		return r;
 	policy_observe(policy, question->account, &answer);
+	/* What is only looked at is looked at closely: it is learned from. */
+	if (answer.verdict == POLICY_OBSERVE &&
+	    question->kind == POLICY_KIND_OPEN &&
+	    question->access == POLICY_ACCESS_UNKNOWN)
+		return POLICY_NEED_ACCESS;
 	*ret = answer;
 	return 0;
 }

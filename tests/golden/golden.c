@@ -17,6 +17,7 @@
 #include "gatekeeper/config/config.h"
 #include "gatekeeper/firewall_text.h"
 #include "gatekeeper/policy/decide.h"
+#include "gatekeeper/policy/decide_host.h"
 
 static struct policy_question parse(char *line)
 {
@@ -37,6 +38,37 @@ static struct policy_question parse(char *line)
 		question.kind = POLICY_KIND_EXEC;
 	question.now_s = 1700000000;
 	return question;
+}
+
+/* "NAME:PORT": may it be asked for, and then reached over TCP? */
+static void answer_host(const struct policy *policy, char *text)
+{
+	char name[HOST_NAME_SIZE], *colon = strchr(text, ':');
+	const char *names[] = {name};
+	struct policy_flow flow = {
+		.kind = POLICY_KIND_CONNECT,
+		.understood = true,
+		.program_known = true,
+		.protocol = POLICY_PROTOCOL_TCP,
+		.address = {{[10] = 0xff, [11] = 0xff, 192, 0, 2, 1}},
+		.names = names,
+		.name_count = 1,
+		.now_s = 1700000000,
+	};
+	struct policy_answer question, found;
+
+	text[strcspn(text, "\n")] = '\0';
+	flow.port = (uint16_t)atoi(colon + 1);
+	if (host_name_read(text, (size_t)(colon - text), name)) {
+		printf("host %s: odd\n", text);
+		return;
+	}
+	policy_decide_question(policy, 0, name, flow.now_s, &question);
+	if (policy_decide_flow(policy, &flow, &found) < 0)
+		return;
+	printf("host %s: question %s, connection %s\n", text,
+	       policy_verdict_word(question.verdict),
+	       policy_verdict_word(found.verdict));
 }
 
 static void answer(const struct policy *policy,
@@ -117,6 +149,10 @@ int main(int argc, char **argv)
 
 		if (!strchr(line, ' '))
 			continue;
+		if (!strncmp(line, "host ", 5)) {
+			answer_host(policy, line + 5);
+			continue;
+		}
 		question = parse(line);
 		answer(policy, &question, line);
 	}

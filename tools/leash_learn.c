@@ -1,0 +1,365 @@
+/*
+ * leash learn - from what was observed to the smallest sensible rules
+ *
+ * Only what no rule spoke about is learned; what a rule denies stays denied.
+ * Secrets are never learned, whoever read them.
+ */
+
+#include "tools/leash_parts.h"
+
+#include <inttypes.h>
+#include <pwd.h>
+#include <string.h>
+
+#include "gatekeeper/base/clock.h"
+#include "gatekeeper/policy/vocabulary.h"
+#include "tools/learn_hosts.h"
+#include "tools/learn_paths.h"
+#include "tools/query_filter.h"
+#include "tools/verdict_log.h"
+
+#define RULES_MAX     25 /* joined until there are no more than that */
+#define ENTRIES_FIRST 8	 /* so many different entries make a folder, */
+#define ENTRIES_LAST  2	 /* at first and at last */
+
+enum column {
+	COLUMN_KIND,
+	COLUMN_ACCESS,
+	COLUMN_TARGET,
+	COLUMN_HOST,
+	COLUMN_PORT,
+	COLUMN_PROTOCOL,
+	COLUMN_REASON,
+	COLUMN_USES,
+};
+
+static const char sql[] =
+	"SELECT kind, access, target, host, port, protocol, reason,"
+	" count(*) FROM verdicts WHERE account = ?1 AND time_ns > ?2"
+	" AND (verdict = 'observe' OR (?3 AND verdict = 'deny'))"
+	" AND kind IN ('open', 'list', 'exec', 'connect', 'resolve')"
+	" GROUP BY kind, access, target, host, port, protocol, reason";
+
+struct options {
+	const char *account;
+	const char *since;
+	bool apply;
+	bool refused;
+};
+
+struct learned {
+	struct learn_paths *reads, *writes, *programs;
+	struct learn_hosts hosts, asked; /* reached; only asked for */
+	struct fields request;
+	struct fields left_out; /* one each: why and what */
+	const char *section;	/* of what is being put */
+	uint64_t rules;
+};
+
+static const char *column(sqlite3_stmt *row, enum column column)
+{
+	const char *text = (const char *)sqlite3_column_text(row, (int)column);
+
+	return text ? text : "";
+}
+
+static bool is_learnable(const char *reason)
+{
+	static const uint32_t reasons[] = {
+		POLICY_REASON_DEFAULT,	   POLICY_REASON_READ_ONLY,
+		POLICY_REASON_ELSEWHERE,   POLICY_REASON_UNSAID,
+		POLICY_REASON_INTERPRETER,
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (!strcmp(reason,
+			    policy_reason_text(reasons[i], POLICY_DENY)))
+			return true;
+	return false;
+}
+
+static int take_host(struct learned *learned, sqlite3_stmt *row, uint64_t uses)
+{
+	const char *host = column(row, COLUMN_HOST);
+	bool asked = !strcmp(column(row, COLUMN_KIND), "resolve");
+
+	if (!*host)
+		return 0;
+	return learn_hosts_add(
+		asked ? &learned->asked : &learned->hosts, host,
+		column(row, COLUMN_PROTOCOL),
+		asked ? 0 : (unsigned int)sqlite3_column_int(row, COLUMN_PORT),
+		uses);
+}
+
+static int take(struct learned *learned, sqlite3_stmt *row)
+{
+	const char *kind = column(row, COLUMN_KIND);
+	const char *target = column(row, COLUMN_TARGET);
+	const char *reason = column(row, COLUMN_REASON);
+	uint64_t uses = (uint64_t)sqlite3_column_int64(row, COLUMN_USES);
+	bool writes = !strcmp(column(row, COLUMN_ACCESS), "write");
+	int r;
+
+	if (!is_learnable(reason)) {
+		fields_format(&learned->left_out, "not", "%s: %s",
+			      *target ? target : column(row, COLUMN_HOST),
+			      reason);
+		return 0;
+	}
+	if (!strcmp(kind, "connect") || !strcmp(kind, "resolve"))
+		return take_host(learned, row, uses);
+	if (learn_paths_is_secret(target)) {
+		fields_format(&learned->left_out, "not",
+			      "%s: it may hold secrets", target);
+		return 0;
+	}
+	/* As a rule it would be a pattern, and the account has chosen it. */
+	if (target[0] != '/' || strpbrk(target, "*?[\\")) {
+		fields_format(&learned->left_out, "not",
+			      "%s: no rule can name it", target);
+		return 0;
+	}
+	r = learn_paths_add(!strcmp(kind, "exec") ? learned->programs
+			    : writes		  ? learned->writes
+						  : learned->reads,
+			    target, !strcmp(kind, "list"), uses);
+	if (r != LEARN_PATHS_SHARED)
+		return r;
+	fields_format(&learned->left_out, "not",
+		      "%s: a rule for it would open all below", target);
+	return 0;
+}
+
+static int read_log(struct learned *learned, sqlite3 *log,
+		    const struct options *options)
+{
+	sqlite3_stmt *row = NULL;
+	int64_t since_ns = 0;
+	int code, r = 0;
+
+	if (options->since &&
+	    query_parse_time(options->since, clock_realtime_ns(), &since_ns)) {
+		talk_error("\"%s\" is no time; write 90s, 15m, 2h, 7d or "
+			   "2026-11-20T14:30",
+			   options->since);
+		return EXIT_ERROR;
+	}
+	code = sqlite3_prepare_v2(log, sql, -1, &row, NULL);
+	if (!code) {
+		sqlite3_bind_text(row, 1, options->account, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(row, 2, since_ns);
+		sqlite3_bind_int(row, 3, options->refused);
+		while (!r && sqlite3_step(row) == SQLITE_ROW)
+			r = take(learned, row);
+		code = sqlite3_finalize(row);
+	}
+	if (!code && !r)
+		return EXIT_DONE;
+	talk_error("%s", code ? sqlite3_errmsg(log) : strerror(-r));
+	return EXIT_ERROR;
+}
+
+static void join(struct learned *learned)
+{
+	size_t rules;
+
+	for (size_t entries = ENTRIES_FIRST; entries >= ENTRIES_LAST;
+	     entries--) {
+		rules = learn_paths_join(learned->reads, entries) +
+			learn_paths_join(learned->writes, entries);
+		if (rules <= RULES_MAX)
+			break;
+	}
+	/* Different programs in one folder are different programs. */
+	learn_paths_join(learned->programs, ENTRIES_FIRST);
+	learn_hosts_join(&learned->hosts);
+}
+
+static void put_rule(struct learned *learned, const char *what, uint64_t uses)
+{
+	fields_put(&learned->request, "rule", learned->section);
+	fields_put(&learned->request, "what", what);
+	fields_format(&learned->request, "reason",
+		      "learned, used %" PRIu64 " times", uses);
+	learned->rules++;
+}
+
+static void put_path(const struct learn_path *path, void *context)
+{
+	put_rule(context, path->path, path->uses);
+}
+
+struct cover {
+	const char *path;
+	bool covered;
+};
+
+static void look_for_cover(const struct learn_path *path, void *context)
+{
+	struct cover *cover = context;
+	size_t length = strlen(path->path);
+
+	if (!strncmp(cover->path, path->path, length) &&
+	    (cover->path[length] == '\0' ||
+	     (path->folder && cover->path[length] == '/')))
+		cover->covered = true;
+}
+
+/* What may be written may be read. */
+static void put_read(const struct learn_path *path, void *context)
+{
+	struct learned *learned = context;
+	struct cover cover = {path->path, false};
+
+	learn_paths_visit(learned->writes, look_for_cover, &cover);
+	if (!cover.covered)
+		put_path(path, context);
+}
+
+static bool was_reached(const struct learned *learned, const char *name)
+{
+	const char *parent = strchr(name, '.');
+
+	for (size_t i = 0; i < learned->hosts.count; i++) {
+		const char *host = learned->hosts.hosts[i].host;
+
+		if (!strcmp(host, name) ||
+		    (host[0] == '*' && parent && !strcmp(host + 1, parent)))
+			return true;
+	}
+	return false;
+}
+
+static void put_hosts(struct learned *learned)
+{
+	learned->section = "host.allow";
+	for (size_t i = 0; i < learned->hosts.count; i++) {
+		const struct learn_host *host = &learned->hosts.hosts[i];
+
+		put_rule(learned, host->host, host->uses);
+		if (host->port)
+			fields_format(&learned->request, "ports", "%u",
+				      host->port);
+		if (host->protocol[0])
+			fields_put(&learned->request, "protocol",
+				   host->protocol);
+	}
+	for (size_t i = 0; i < learned->asked.count; i++)
+		if (!was_reached(learned, learned->asked.hosts[i].host))
+			fields_format(&learned->left_out, "not",
+				      "%s: asked for, and not reached",
+				      learned->asked.hosts[i].host);
+}
+
+static void put_all(struct learned *learned, const struct options *options)
+{
+	fields_put(&learned->request, "do", "add");
+	fields_put(&learned->request, "account", options->account);
+	fields_put(&learned->request, "why", "leash learn");
+	if (!options->apply)
+		fields_put(&learned->request, "dry", "1");
+	learned->section = "file.write";
+	learn_paths_visit(learned->writes, put_path, learned);
+	learned->section = "file.read";
+	learn_paths_visit(learned->reads, put_read, learned);
+	learned->section = "program.allow";
+	learn_paths_visit(learned->programs, put_path, learned);
+	put_hosts(learned);
+}
+
+static void print_left_out(const struct learned *learned)
+{
+	struct fields_cursor cursor = {0};
+
+	while (fields_next(&learned->left_out, &cursor))
+		printf("# not learned: %s\n", leash_shown(cursor.value));
+}
+
+static int work(struct learned *learned, const struct options *options)
+{
+	char problem[4600];
+	sqlite3 *log;
+	int r;
+
+	if (verdict_log_open(VERDICT_LOG_DEFAULT, &log, problem,
+			     sizeof(problem))) {
+		talk_error("%s", problem);
+		return EXIT_ERROR;
+	}
+	r = read_log(learned, log, options);
+	sqlite3_close(log);
+	if (r)
+		return r;
+	join(learned);
+	put_all(learned, options);
+	print_left_out(learned);
+	if (!learned->rules) {
+		puts("# nothing to learn: no rule was missing");
+		return EXIT_NO;
+	}
+	printf("# %" PRIu64 " rule(s)\n", learned->rules);
+	return leash_ask_edit(&learned->request, !options->apply);
+}
+
+static int parse(int argc, char **argv, struct options *ret)
+{
+	static const struct option names[] = {
+		{"account", required_argument, NULL, 'a'},
+		{"apply", no_argument, NULL, 'A'},
+		{"refused", no_argument, NULL, 'r'},
+		{"since", required_argument, NULL, 's'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0)
+		switch (option) {
+		case 'a':
+			ret->account = optarg;
+			break;
+		case 'A':
+			ret->apply = true;
+			break;
+		case 'r':
+			ret->refused = true;
+			break;
+		case 's':
+			ret->since = optarg;
+			break;
+		default:
+			return leash_usage("learn");
+		}
+	return optind < argc ? leash_usage("learn") : EXIT_DONE;
+}
+
+int leash_learn(int argc, char **argv)
+{
+	struct options options = {.account = NULL};
+	struct learned learned = {.rules = 0};
+	char account[256];
+	const struct passwd *passwd;
+	int r = parse(argc, argv, &options);
+
+	if (!r && !options.account) {
+		r = leash_only_account(account, sizeof(account));
+		options.account = account;
+	}
+	if (r)
+		return r;
+	passwd = getpwnam(options.account);
+	if (learn_paths_new(passwd ? passwd->pw_dir : NULL, &learned.reads) ||
+	    learn_paths_new(passwd ? passwd->pw_dir : NULL, &learned.writes) ||
+	    learn_paths_new(NULL, &learned.programs))
+		r = EXIT_ERROR;
+	if (!r)
+		r = work(&learned, &options);
+	learn_paths_free(learned.reads);
+	learn_paths_free(learned.writes);
+	learn_paths_free(learned.programs);
+	learn_hosts_free(&learned.hosts);
+	learn_hosts_free(&learned.asked);
+	fields_free(&learned.request);
+	fields_free(&learned.left_out);
+	return r;
+}
