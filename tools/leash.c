@@ -17,6 +17,9 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *usage; /* its lines, each behind the command's name */
 } commands[] = {
+	{"init", leash_init,
+	 "[--account A] [--workspace DIR] [--profiles base,git,...]\n"
+	 "             [--observe] [--yes]"},
 	{"status", leash_status, "[--json]"},
 	{"watch", leash_watch,
 	 "[--denied] [--account A] [--kind KIND] [--top]"},
