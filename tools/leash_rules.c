@@ -242,7 +242,7 @@ static int allow_last(const char *command, struct options *options)
 	       leash_shown(denial.target), leash_shown(denial.account));
 	options->account = denial.account;
 	/* First what it would be, then for real. */
-	for (int real = 0; !r && real < 2; real++) {
+	for (int real = options->yes && !dry_run; !r && real < 2; real++) {
 		options->dry_run = !real;
 		put_common(&request, "add", options);
 		fields_put(&request, "rule", denial.rule);

@@ -141,5 +141,24 @@ check("scripts are there and parse",
       [script for script in scripts if not os.access(script, os.X_OK)
        or subprocess.run(["sh", "-n", script]).returncode])
 
+known = {f"--{name}" for path in files("tools/leash*.c")
+         for name in re.findall(r'\{"([\w-]+)", (?:no|required)_argument',
+                                open(path).read())
+         if "leash_query" not in path} | set(
+    re.findall(r'^\t\{"(\w+)", leash_', open("tools/leash.c").read(), re.M))
+texts = {path: open(path).read() for path in (
+    "packaging/completion/leash.bash", "packaging/completion/_leash",
+    "tools/leash.1")}
+texts["tools/leash.1"] = texts["tools/leash.1"].replace("Fl -", "--")
+check("completions and leash(1) know every command and option",
+      [f"{path} lacks {name}" for path, text in texts.items()
+       for name in sorted(known) if name not in text])
+check("completions parse",
+      [f"{shell}: {path}" for shell, path in (
+          ("bash", "packaging/completion/leash.bash"),
+          ("zsh", "packaging/completion/_leash"))
+       if shutil.which(shell) and subprocess.run(
+           [shell, "-n", path]).returncode])
+
 print(f"1..{len(results)}")
 sys.exit(0 if all(results) else 1)

@@ -1,0 +1,60 @@
+# bash completion for leash(1)
+
+_leash()
+{
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+	local command=${COMP_WORDS[1]} options=
+	COMPREPLY=()
+
+	if [ "$COMP_CWORD" = 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "init status watch explain
+			allow deny undo mode learn reload check --help
+			--version" -- "$word")
+		return
+	fi
+	case $before in
+	--account)
+		mapfile -t COMPREPLY < <(compgen -u -- "$word")
+		return ;;
+	--workspace)
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+		return ;;
+	--kind)
+		mapfile -t COMPREPLY < <(compgen -W "open list exec connect
+			accept resolve daemon" -- "$word")
+		return ;;
+	--protocol)
+		mapfile -t COMPREPLY < <(compgen -W "tcp udp udplite sctp icmp
+			any" -- "$word")
+		return ;;
+	--for | --since)
+		mapfile -t COMPREPLY < <(compgen -W "15m 1h 8h 7d" -- "$word")
+		return ;;
+	--program | --path | file | exec | program)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		compopt -o filenames
+		return ;;
+	--why | --address | --profiles | host)
+		return ;;
+	esac
+	case $command in
+	init) options="--account --workspace --profiles --observe --yes" ;;
+	status) options="--json" ;;
+	watch) options="--denied --account --kind --path --program --top" ;;
+	explain) options="file exec host --write --account --address
+		--protocol --program --json" ;;
+	allow) options="file program host --account --for --why --write
+		--protocol --program --dry-run --last --yes" ;;
+	deny) options="file program host --account --for --why --protocol
+		--program --dry-run" ;;
+	undo) options="--dry-run" ;;
+	mode) options="observe enforce --account --why" ;;
+	learn) options="--account --since --refused --apply" ;;
+	check)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		compopt -o filenames
+		return ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+}
+complete -F _leash leash
