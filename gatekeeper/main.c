@@ -202,6 +202,7 @@ static int run(const struct options *options, int ready)
 		log_error("cannot go on: %m; the gates stay at work");
 		_exit(EXIT_ERROR); /* freeing would end them */
 	}
+	supervisor = supervisor_free(supervisor); /* its sockets lie there */
 	run_dir_remove(run_dir);
 	return EXIT_DONE;
 }

@@ -66,7 +66,7 @@ tap.equal("denied from the start", as_user(PUPPY, opening(FILE)), "EPERM")
 tap.equal("allowed from the start", as_user(PUPPY, opening(OTHER)), "ok")
 
 # The helpers hold what they need and nothing else.
-for name, capabilities in (("leash-fanotify", (1 << 19) | (1 << 2)),
+for name, capabilities in (("leash-fanotify", (1 << 23) | (1 << 19) | (1 << 2)),
                            ("leash-store", 0)):
     for pid in gatekeeper.pids(name):
         status = dict(line.split(":\t", 1) for line in
