@@ -14,6 +14,7 @@
 
 #include "gatekeeper/base/escape.h"
 #include "gatekeeper/base/fd.h"
+#include "gatekeeper/config/findings.h"
 #include "gatekeeper/config/local_rules.h"
 #include "gatekeeper/policy/address.h"
 
@@ -399,6 +400,32 @@ static int write_new(struct edit *edit, const char *text)
 	return 0;
 }
 
+/* Say which of the rules made here can never decide anything. */
+static int put_findings(struct edit *edit, int image)
+{
+	CLEANUP(policy_free) struct policy *policy = NULL;
+	CLEANUP_FREE char *text = NULL;
+	struct findings_scope scope = {
+		.profiles = edit->source->profiles_dir,
+		.only = edit->path,
+	};
+	struct report report = {.errors = 0};
+	size_t size;
+	int r = policy_map(image, &policy);
+
+	if (r)
+		return r < 0 ? r : -EINVAL;
+	report.out = open_memstream(&text, &size);
+	if (!report.out)
+		return -ENOMEM;
+	r = findings_report(policy, &scope, &report);
+	if (fclose(report.out))
+		return -ENOMEM;
+	if (!r && report.notes)
+		fields_put(edit->reply, "notes", text);
+	return r;
+}
+
 /* The whole configuration, with the new file in the old one's place. */
 static int compile(struct edit *edit)
 {
@@ -421,7 +448,7 @@ static int compile(struct edit *edit)
 		return -ENOMEM;
 	if (r == CONFIG_WRONG)
 		fields_put(edit->reply, "text", text);
-	return r;
+	return r ? r : put_findings(edit, image);
 }
 
 /* The lines between what both begin and end with. */

@@ -17,6 +17,7 @@
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/base/sandbox.h"
+#include "gatekeeper/config/findings.h"
 #include "gatekeeper/policy/image.h"
 #include "gatekeeper/supervisor.h"
 
@@ -107,6 +108,12 @@ static int check(const struct config_source *source)
 	}
 	if (!r)
 		r = policy_map(fd, &policy);
+	if (!r)
+		r = findings_report(policy,
+				    &(struct findings_scope){
+					    .profiles = source->profiles_dir,
+				    },
+				    &report);
 	if (r) {
 		errno = r < 0 ? -r : EINVAL;
 		log_error("cannot compile %s: %m", source->path);

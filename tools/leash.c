@@ -2,7 +2,6 @@
  * leash - set up, adjust, watch, understand; see leash(1)
  */
 
-#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <locale.h>
@@ -19,25 +18,29 @@ static const struct {
 } commands[] = {
 	{"init", leash_init,
 	 "[--account A] [--workspace DIR] [--profiles base,git,...]\n"
-	 "             [--observe] [--yes]"},
+	 "             [--observe] [--yes] [--json]"},
 	{"status", leash_status, "[--json]"},
 	{"watch", leash_watch,
-	 "[--denied] [--account A] [--kind KIND] [--top]"},
+	 "[--denied] [--account A] [--kind KIND]\n"
+	 "             [--path GLOB] [--program GLOB] [--top | --json]"},
 	{"explain", leash_explain,
 	 "file|exec|host WHAT [--write] [--account A] [--json]"},
 	{"allow", leash_allow,
 	 "file|program|host WHAT [--account A] [--for 1h] [--why TEXT]\n"
 	 "             [--write] [--protocol P] [--program FILE] [--dry-run]\n"
-	 "       leash allow --last [--account A] [--yes]"},
+	 "             [--json]\n"
+	 "       leash allow --last [--account A] [--for 1h] [--why TEXT]\n"
+	 "             [--yes] [--json]"},
 	{"deny", leash_allow,
 	 "file|program|host WHAT [--account A] [--for 1h] [--why TEXT]\n"
-	 "             [--protocol P] [--program FILE] [--dry-run]"},
-	{"undo", leash_undo, "[CHANGE] [--dry-run]"},
-	{"mode", leash_mode, "observe|enforce [--account A] [--why TEXT]"},
+	 "             [--protocol P] [--program FILE] [--dry-run] [--json]"},
+	{"undo", leash_undo, "[CHANGE] [--dry-run] [--json]"},
+	{"mode", leash_mode,
+	 "observe|enforce [--account A] [--why TEXT] [--json]"},
 	{"learn", leash_learn,
-	 "[--account A] [--since 1h] [--refused] [--apply]"},
-	{"reload", leash_reload, ""},
-	{"check", leash_check, "[FILE]"},
+	 "[--account A] [--since 1h] [--refused] [--apply] [--json]"},
+	{"reload", leash_reload, "[--json]"},
+	{"check", leash_check, "[FILE] [--json]"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -133,17 +136,21 @@ static bool is_among(const char *key, const char *const *keys)
 	return false;
 }
 
-static json_t *json_words(const char *const *members, const char *value)
+static json_t *json_words(const char *const *members, const char *value,
+			  const char *const *numbers)
 {
 	json_t *object = json_object();
 	char word[4200];
 
-	for (int i = 0; i < 3 && members[i]; i++) {
-		bool last = i == 2 || !members[i + 1];
+	for (int i = 0; i < 4 && members[i]; i++) {
+		bool last = i == 3 || !members[i + 1];
 		size_t length = last ? strlen(value) : strcspn(value, " ");
 
 		snprintf(word, sizeof(word), "%.*s", (int)length, value);
-		json_object_set_new(object, members[i], json_text(word));
+		json_object_set_new(object, members[i],
+				    is_among(members[i], numbers)
+					    ? json_integer(atoll(word))
+					    : json_text(word));
 		value += length + (value[length] == ' ');
 	}
 	return object;
@@ -168,7 +175,8 @@ void leash_print_json(const struct fields *fields,
 		while (list->key && strcmp(list->key, key))
 			list++;
 		if (list->key && list->members[0])
-			value = json_words(list->members, cursor.value);
+			value = json_words(list->members, cursor.value,
+					   numbers);
 		else if (is_among(key, numbers))
 			value = json_integer(atoll(cursor.value));
 		else
@@ -182,20 +190,6 @@ void leash_print_json(const struct fields *fields,
 	json_dumpf(object, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(object);
-}
-
-int leash_check(int argc, char **argv)
-{
-	const char *file = argc > 1 ? argv[1] : "/etc/leash.conf";
-
-	if (argc > 2 || file[0] == '-')
-		return leash_usage("check");
-	execlp("gatekeeper", "gatekeeper", "--check", "--config", file,
-	       (char *)NULL);
-	execl("/usr/sbin/gatekeeper", "gatekeeper", "--check", "--config", file,
-	      (char *)NULL);
-	talk_error("cannot run gatekeeper: %s", strerror(errno));
-	return EXIT_ERROR;
 }
 
 int main(int argc, char **argv)

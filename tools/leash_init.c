@@ -30,6 +30,7 @@ struct options {
 	const char *account;
 	const char *workspace;
 	const char *profiles; /* "base,git,..." */
+	bool json;
 	bool observe;
 	bool yes; /* ask nothing */
 };
@@ -319,6 +320,7 @@ static int parse(int argc, char **argv, struct options *ret)
 {
 	static const struct option names[] = {
 		{"account", required_argument, NULL, 'a'},
+		{"json", no_argument, NULL, 'j'},
 		{"observe", no_argument, NULL, 'o'},
 		{"profiles", required_argument, NULL, 'p'},
 		{"workspace", required_argument, NULL, 'w'},
@@ -331,6 +333,9 @@ static int parse(int argc, char **argv, struct options *ret)
 		switch (option) {
 		case 'a':
 			ret->account = optarg;
+			break;
+		case 'j':
+			ret->json = true;
 			break;
 		case 'o':
 			ret->observe = true;
@@ -350,15 +355,38 @@ static int parse(int argc, char **argv, struct options *ret)
 	return optind < argc ? leash_usage("init") : EXIT_DONE;
 }
 
+static void print_object(const struct options *options, int out, int outcome)
+{
+	static const struct leash_list none[] = {{.key = NULL}};
+	static const char *const numbers[] = {NULL};
+	struct fields done = {NULL, 0, 0, false};
+
+	if (outcome == EXIT_ERROR)
+		return;
+	fields_put(&done, "account", options->account);
+	fields_put(&done, "workspace", options->workspace);
+	fields_format(&done, "policy", DROP_INS "/10-%s.conf",
+		      options->account);
+	fields_put(&done, "state", outcome ? "not started" : "running");
+	fflush(stdout);
+	if (dup2(out, STDOUT_FILENO) >= 0)
+		leash_print_json(&done, none, numbers);
+	fields_free(&done);
+}
+
 int leash_init(int argc, char **argv)
 {
 	struct options options = {.account = NULL};
 	char account[64], workspace[PATH_MAX], profiles[512], offered[128];
 	char *status[] = {(char *)"status", NULL};
-	int r = parse(argc, argv, &options);
+	int out, r = parse(argc, argv, &options);
 
 	if (r)
 		return r;
+	/* With --json what is done and asked goes to standard error. */
+	out = options.json ? dup(STDOUT_FILENO) : -1;
+	if (options.json && dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return EXIT_ERROR;
 	if (geteuid() != 0) {
 		talk_error("only root may");
 		return EXIT_ERROR;
@@ -388,7 +416,9 @@ int leash_init(int argc, char **argv)
 		r = make_files(&options);
 	if (!r)
 		r = start();
-	if (r)
+	if (options.json)
+		print_object(&options, out, r);
+	if (r || options.json)
 		return r == EXIT_NO ? EXIT_DONE : r;
 	optind = 1;
 	return leash_status(1, status);

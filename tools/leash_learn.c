@@ -44,6 +44,7 @@ struct options {
 	const char *account;
 	const char *since;
 	bool apply;
+	bool json;
 	bool refused;
 };
 
@@ -51,8 +52,8 @@ struct learned {
 	struct learn_paths *reads, *writes, *programs;
 	struct learn_hosts hosts, asked; /* reached; only asked for */
 	struct fields request;
-	struct fields left_out; /* one each: why and what */
-	const char *section;	/* of what is being put */
+	struct fields found; /* as --json has it: rule, not */
+	const char *section; /* of what is being put */
 	uint64_t rules;
 };
 
@@ -102,7 +103,7 @@ static int take(struct learned *learned, sqlite3_stmt *row)
 	int r;
 
 	if (!is_learnable(reason)) {
-		fields_format(&learned->left_out, "not", "%s: %s",
+		fields_format(&learned->found, "not", "%s: %s",
 			      *target ? target : column(row, COLUMN_HOST),
 			      reason);
 		return 0;
@@ -110,14 +111,14 @@ static int take(struct learned *learned, sqlite3_stmt *row)
 	if (!strcmp(kind, "connect") || !strcmp(kind, "resolve"))
 		return take_host(learned, row, uses);
 	if (learn_paths_is_secret(target)) {
-		fields_format(&learned->left_out, "not",
-			      "%s: it may hold secrets", target);
+		fields_format(&learned->found, "not", "%s: it may hold secrets",
+			      target);
 		return 0;
 	}
 	/* As a rule it would be a pattern, and the account has chosen it. */
 	if (target[0] != '/' || strpbrk(target, "*?[\\")) {
-		fields_format(&learned->left_out, "not",
-			      "%s: no rule can name it", target);
+		fields_format(&learned->found, "not", "%s: no rule can name it",
+			      target);
 		return 0;
 	}
 	r = learn_paths_add(!strcmp(kind, "exec") ? learned->programs
@@ -126,7 +127,7 @@ static int take(struct learned *learned, sqlite3_stmt *row)
 			    target, !strcmp(kind, "list"), uses);
 	if (r != LEARN_PATHS_SHARED)
 		return r;
-	fields_format(&learned->left_out, "not",
+	fields_format(&learned->found, "not",
 		      "%s: a rule for it would open all below", target);
 	return 0;
 }
@@ -185,9 +186,16 @@ static void put_rule(struct learned *learned, const char *what, uint64_t uses)
 	learned->rules++;
 }
 
+static void put_found(struct learned *learned, const char *what, uint64_t uses)
+{
+	fields_format(&learned->found, "rule", "%s %" PRIu64 " %s",
+		      learned->section, uses, what);
+}
+
 static void put_path(const struct learn_path *path, void *context)
 {
 	put_rule(context, path->path, path->uses);
+	put_found(context, path->path, path->uses);
 }
 
 struct cover {
@@ -236,6 +244,7 @@ static void put_hosts(struct learned *learned)
 	learned->section = "host.allow";
 	for (size_t i = 0; i < learned->hosts.count; i++) {
 		const struct learn_host *host = &learned->hosts.hosts[i];
+		char shown[512];
 
 		put_rule(learned, host->host, host->uses);
 		if (host->port)
@@ -244,10 +253,13 @@ static void put_hosts(struct learned *learned)
 		if (host->protocol[0])
 			fields_put(&learned->request, "protocol",
 				   host->protocol);
+		snprintf(shown, sizeof(shown), host->port ? "%s:%u" : "%s",
+			 host->host, host->port);
+		put_found(learned, shown, host->uses);
 	}
 	for (size_t i = 0; i < learned->asked.count; i++)
 		if (!was_reached(learned, learned->asked.hosts[i].host))
-			fields_format(&learned->left_out, "not",
+			fields_format(&learned->found, "not",
 				      "%s: asked for, and not reached",
 				      learned->asked.hosts[i].host);
 }
@@ -272,12 +284,20 @@ static void print_left_out(const struct learned *learned)
 {
 	struct fields_cursor cursor = {0};
 
-	while (fields_next(&learned->left_out, &cursor))
-		printf("# not learned: %s\n", leash_shown(cursor.value));
+	while (fields_next(&learned->found, &cursor))
+		if (fields_is(&cursor, "not"))
+			printf("# not learned: %s\n",
+			       leash_shown(cursor.value));
 }
 
 static int work(struct learned *learned, const struct options *options)
 {
+	static const struct leash_list lists[] = {
+		{"rule", {"section", "uses", "what"}},
+		{"not", {NULL}},
+		{.key = NULL},
+	};
+	static const char *const numbers[] = {"uses", NULL};
 	char problem[4600];
 	sqlite3 *log;
 	int r;
@@ -293,13 +313,24 @@ static int work(struct learned *learned, const struct options *options)
 		return r;
 	join(learned);
 	put_all(learned, options);
-	print_left_out(learned);
+	if (!options->json)
+		print_left_out(learned);
 	if (!learned->rules) {
-		puts("# nothing to learn: no rule was missing");
+		if (options->json)
+			leash_print_json(&learned->found, lists, numbers);
+		else
+			puts("# nothing to learn: no rule was missing");
 		return EXIT_NO;
 	}
-	printf("# %" PRIu64 " rule(s)\n", learned->rules);
-	return leash_ask_edit(&learned->request, !options->apply);
+	if (!options->json)
+		printf("# %" PRIu64 " rule(s)\n", learned->rules);
+	return leash_ask_edit(&learned->request,
+			      &(struct leash_edit_options){
+				      .dry_run = !options->apply,
+				      .json = options->json,
+				      .found = &learned->found,
+				      .lists = lists,
+			      });
 }
 
 static int parse(int argc, char **argv, struct options *ret)
@@ -307,6 +338,7 @@ static int parse(int argc, char **argv, struct options *ret)
 	static const struct option names[] = {
 		{"account", required_argument, NULL, 'a'},
 		{"apply", no_argument, NULL, 'A'},
+		{"json", no_argument, NULL, 'j'},
 		{"refused", no_argument, NULL, 'r'},
 		{"since", required_argument, NULL, 's'},
 		{NULL, 0, NULL, 0},
@@ -320,6 +352,9 @@ static int parse(int argc, char **argv, struct options *ret)
 			break;
 		case 'A':
 			ret->apply = true;
+			break;
+		case 'j':
+			ret->json = true;
 			break;
 		case 'r':
 			ret->refused = true;
@@ -360,6 +395,6 @@ int leash_learn(int argc, char **argv)
 	learn_hosts_free(&learned.hosts);
 	learn_hosts_free(&learned.asked);
 	fields_free(&learned.request);
-	fields_free(&learned.left_out);
+	fields_free(&learned.found);
 	return r;
 }

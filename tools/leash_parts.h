@@ -24,9 +24,6 @@ int leash_check(int argc, char **argv);
 int leash_learn(int argc, char **argv);
 int leash_init(int argc, char **argv);
 
-/* Have an edit (wire/control.h) done and print what it did; an exit code. */
-int leash_ask_edit(struct fields *request, bool dry_run);
-
 /* The name of the account, where only one is leashed; an exit code. */
 int leash_only_account(char *ret, size_t size);
 
@@ -48,16 +45,28 @@ struct leash_list {
 	const char *key; /* NULL: the end of the lists */
 	/* Of objects whose members are the value's words, the last the rest;
 	 * or, without any, of texts. */
-	const char *members[3];
+	const char *members[4];
 };
 
 /*
- * All fields as one JSON object on standard output; the keys in numbers, which
- * ends with NULL, are numbers.
+ * All fields as one JSON object on standard output; the keys, and members of
+ * lists, in numbers, which ends with NULL, are numbers.
  */
 void leash_print_json(const struct fields *fields,
 		      const struct leash_list *lists,
 		      const char *const *numbers);
+
+struct leash_edit_options {
+	bool dry_run;
+	bool json;
+	/* What else the object is to hold; either may be NULL. */
+	const struct fields *found;
+	const struct leash_list *lists;
+};
+
+/* Have an edit (wire/control.h) done and print what it did; an exit code. */
+int leash_ask_edit(struct fields *request,
+		   const struct leash_edit_options *options);
 
 /* A value for a terminal: escaped, in a buffer that the next 8 calls reuse. */
 const char *leash_shown(const char *text);

@@ -20,6 +20,7 @@ struct options {
 	const char *protocol;
 	const char *why;
 	bool dry_run;
+	bool json;
 	bool last;
 	bool write;
 	bool yes;
@@ -31,6 +32,7 @@ static int parse(int argc, char **argv, struct options *ret)
 		{"account", required_argument, NULL, 'a'},
 		{"dry-run", no_argument, NULL, 'n'},
 		{"for", required_argument, NULL, 'f'},
+		{"json", no_argument, NULL, 'j'},
 		{"last", no_argument, NULL, 'l'},
 		{"program", required_argument, NULL, 'p'},
 		{"protocol", required_argument, NULL, 'P'},
@@ -51,6 +53,9 @@ static int parse(int argc, char **argv, struct options *ret)
 			break;
 		case 'f':
 			ret->lasts = optarg;
+			break;
+		case 'j':
+			ret->json = true;
 			break;
 		case 'l':
 			ret->last = true;
@@ -116,8 +121,7 @@ static void put_common(struct fields *request, const char *what,
 		fields_put(request, "dry", "1");
 }
 
-static int print_done(const struct talk_reply *reply,
-		      const struct options *options)
+static int print_done(const struct talk_reply *reply, bool dry_run)
 {
 	const char *diff = fields_get(&reply->fields, "diff");
 	const char *change = fields_get(&reply->fields, "change");
@@ -137,7 +141,7 @@ static int print_done(const struct talk_reply *reply,
 	}
 	if (notes)
 		fputs(notes, stdout);
-	if (options->dry_run)
+	if (dry_run)
 		puts("nothing was changed (--dry-run)");
 	else if (generation && change)
 		printf("change %s, live as generation %s\n", change,
@@ -147,8 +151,25 @@ static int print_done(const struct talk_reply *reply,
 	return EXIT_DONE;
 }
 
+/* What was done, and before it what the command itself has found out. */
+static int print_object(const struct talk_reply *reply,
+			const struct leash_edit_options *options)
+{
+	static const struct leash_list none[] = {{.key = NULL}};
+	static const char *const numbers[] = {"change", "generation", "uses",
+					      NULL};
+	struct fields all = {NULL, 0, 0, false};
+
+	if (options->found)
+		fields_copy(&all, options->found);
+	fields_copy(&all, &reply->fields);
+	leash_print_json(&all, options->lists ? options->lists : none, numbers);
+	fields_free(&all);
+	return EXIT_DONE;
+}
+
 static int ask(enum control_what what, struct fields *request,
-	       const struct options *options)
+	       const struct leash_edit_options *options)
 {
 	struct talk_reply reply;
 	int r = talk_ask(what, request, &reply);
@@ -156,7 +177,8 @@ static int ask(enum control_what what, struct fields *request,
 	if (r)
 		return r;
 	if (reply.what == CONTROL_DONE) {
-		r = print_done(&reply, options);
+		r = options->json ? print_object(&reply, options)
+				  : print_done(&reply, options->dry_run);
 	} else {
 		talk_complain(&reply);
 		r = EXIT_ERROR;
@@ -165,11 +187,22 @@ static int ask(enum control_what what, struct fields *request,
 	return r;
 }
 
-int leash_ask_edit(struct fields *request, bool dry_run)
+int leash_ask_edit(struct fields *request,
+		   const struct leash_edit_options *options)
 {
-	const struct options options = {.dry_run = dry_run};
+	return ask(CONTROL_ASK_EDIT, request, options);
+}
 
-	return ask(CONTROL_ASK_EDIT, request, &options);
+/* As the command line has it. */
+static int ask_edit(struct fields *request, const struct options *options,
+		    const struct fields *found)
+{
+	return ask(CONTROL_ASK_EDIT, request,
+		   &(struct leash_edit_options){
+			   .dry_run = options->dry_run,
+			   .json = options->json,
+			   .found = found,
+		   });
 }
 
 static int put_what(struct fields *request, const char *kind, char *what,
@@ -226,10 +259,19 @@ static bool agreed(void)
 	       (line[0] == 'y' || line[0] == 'Y');
 }
 
+static void put_denial(struct fields *found, const struct last_denial *denial)
+{
+	fields_put(found, "kind", denial->kind);
+	fields_put(found, "refused", denial->target);
+	fields_put(found, "account", denial->account);
+}
+
+/* With --json there is one object, and nobody is asked: --yes, or nothing. */
 static int allow_last(const char *command, struct options *options)
 {
 	struct last_denial denial;
 	struct fields request = {NULL, 0, 0, false};
+	struct fields found = {NULL, 0, 0, false};
 	bool dry_run = options->dry_run;
 	int r;
 
@@ -238,8 +280,11 @@ static int allow_last(const char *command, struct options *options)
 	r = last_denial_find(options->account, &denial);
 	if (r)
 		return r;
-	printf("last refused: %s %s, by %s\n", denial.kind,
-	       leash_shown(denial.target), leash_shown(denial.account));
+	if (options->json)
+		put_denial(&found, &denial);
+	else
+		printf("last refused: %s %s, by %s\n", denial.kind,
+		       leash_shown(denial.target), leash_shown(denial.account));
 	options->account = denial.account;
 	/* First what it would be, then for real. */
 	for (int real = options->yes && !dry_run; !r && real < 2; real++) {
@@ -253,15 +298,18 @@ static int allow_last(const char *command, struct options *options)
 			fields_put(&request, "protocol", denial.protocol);
 		r = put_until(&request, options->lasts);
 		if (!r)
-			r = ask(CONTROL_ASK_EDIT, &request, options);
+			r = ask_edit(&request, options, &found);
 		fields_free(&request);
-		if (!real && !r && !dry_run && !options->yes && !agreed()) {
-			puts("leash allow --last --yes does it");
+		if (!real && !r && !dry_run && !options->yes &&
+		    (options->json || !agreed())) {
+			if (!options->json)
+				puts("leash allow --last --yes does it");
 			r = EXIT_NO;
 		}
 		if (dry_run)
 			break;
 	}
+	fields_free(&found);
 	return r;
 }
 
@@ -285,7 +333,7 @@ int leash_allow(int argc, char **argv)
 	if (!r)
 		r = put_until(&request, options.lasts);
 	if (!r)
-		r = ask(CONTROL_ASK_EDIT, &request, &options);
+		r = ask_edit(&request, &options, NULL);
 	fields_free(&request);
 	return r;
 }
@@ -309,7 +357,7 @@ int leash_undo(int argc, char **argv)
 		fields_put(&request, "change", change);
 	}
 	if (!r)
-		r = ask(CONTROL_ASK_EDIT, &request, &options);
+		r = ask_edit(&request, &options, NULL);
 	fields_free(&request);
 	return r;
 }
@@ -327,8 +375,9 @@ int leash_mode(int argc, char **argv)
 		return leash_usage("mode");
 	put_common(&request, "mode", &options);
 	fields_put(&request, "mode", argv[optind]);
-	r = ask(CONTROL_ASK_EDIT, &request, &options);
-	if (!r && !strcmp(argv[optind], "observe") && !options.dry_run)
+	r = ask_edit(&request, &options, NULL);
+	if (!r && !strcmp(argv[optind], "observe") && !options.dry_run &&
+	    !options.json)
 		puts("OBSERVE MODE: nothing is refused until leash mode "
 		     "enforce");
 	fields_free(&request);
@@ -337,10 +386,14 @@ int leash_mode(int argc, char **argv)
 
 int leash_reload(int argc, char **argv)
 {
-	const struct options options = {.dry_run = false};
+	struct options options = {.dry_run = false};
 	struct fields request = {NULL, 0, 0, false};
+	int r = parse(argc, argv, &options);
 
-	(void)argv;
-	return argc == 1 ? ask(CONTROL_ASK_RELOAD, &request, &options)
-			 : leash_usage("reload");
+	if (r)
+		return r;
+	if (optind < argc)
+		return leash_usage("reload");
+	return ask(CONTROL_ASK_RELOAD, &request,
+		   &(struct leash_edit_options){.json = options.json});
 }

@@ -159,7 +159,7 @@ int leash_status(int argc, char **argv)
 		"pid",	    "uptime_s", "generation",	   "coming",
 		"rules",    "lost",	"filesystems",	   "file_gate",
 		"net_gate", "store",	"file_gate_spare", "waiting_bytes",
-		NULL,
+		"uid",	    NULL,
 	};
 	struct fields request = {NULL, 0, 0, false};
 	struct talk_reply reply;

@@ -1,7 +1,7 @@
 /*
  * leash watch - the verdicts as they happen
  *
- * Ten a second are shown one by one; ten thousand are folded into one line for
+ * With --json each is one line, as leash-query writes it.  For people, ten a second are shown one by one; ten thousand are folded into one line for
  * each different one, refusals first, and what does not fit is counted.
  */
 
@@ -13,6 +13,7 @@
 
 #include "gatekeeper/base/clock.h"
 #include "tools/query_filter.h"
+#include "tools/query_output.h"
 #include "tools/verdict_log.h"
 #include "tools/watch_top.h"
 
@@ -49,6 +50,7 @@ struct watch {
 	struct query_filter filter;
 	int64_t last; /* seq */
 	bool colour;
+	struct query_output *json; /* NULL: lines for people */
 	struct fold folds[FOLDS_MAX];
 	struct fold *order[FOLDS_MAX]; /* as they came */
 	size_t count;
@@ -172,6 +174,16 @@ static void print_look(struct watch *watch, const char *clock)
 	fflush(stdout);
 }
 
+static void take_row(struct watch *watch, sqlite3_stmt *row)
+{
+	const char *verdict = cell(row, COLUMN_VERDICT);
+	bool refused = !strcmp(verdict, "deny") || !strcmp(verdict, "observe");
+	char *line = line_of(row, watch->colour);
+
+	if (line)
+		fold(watch, line, refused);
+}
+
 /* What is new since the last look. */
 static int look(struct watch *watch)
 {
@@ -190,16 +202,13 @@ static int look(struct watch *watch)
 	if (!code)
 		query_bind(&query, row);
 	while (!code && sqlite3_step(row) == SQLITE_ROW) {
-		const char *verdict = cell(row, COLUMN_VERDICT);
-		bool refused =
-			!strcmp(verdict, "deny") || !strcmp(verdict, "observe");
-		char *line = line_of(row, watch->colour);
-
 		watch->last = sqlite3_column_int64(row, COLUMN_SEQ);
 		snprintf(clock, sizeof(clock), "%.8s",
 			 cell(row, COLUMN_TIME) + strlen("2026-11-20T"));
-		if (line)
-			fold(watch, line, refused);
+		if (!watch->json)
+			take_row(watch, row);
+		else if (query_output_row(watch->json, row))
+			break;
 	}
 	code = sqlite3_finalize(row);
 	if (code && code != SQLITE_BUSY) {
@@ -222,11 +231,13 @@ static void skip_old(struct watch *watch)
 	sqlite3_finalize(row);
 }
 
-static int parse(int argc, char **argv, struct query_filter *ret, bool *ret_top)
+static int parse(int argc, char **argv, struct query_filter *ret, bool *ret_top,
+		 bool *ret_json)
 {
 	static const struct option names[] = {
 		{"account", required_argument, NULL, 'a'},
 		{"denied", no_argument, NULL, 'd'},
+		{"json", no_argument, NULL, 'j'},
 		{"kind", required_argument, NULL, 'k'},
 		{"path", required_argument, NULL, 'p'},
 		{"program", required_argument, NULL, 'P'},
@@ -243,6 +254,9 @@ static int parse(int argc, char **argv, struct query_filter *ret, bool *ret_top)
 		case 'd':
 			ret->denied = true;
 			break;
+		case 'j':
+			*ret_json = true;
+			break;
 		case 'k':
 			ret->kind = optarg;
 			break;
@@ -258,7 +272,8 @@ static int parse(int argc, char **argv, struct query_filter *ret, bool *ret_top)
 		default:
 			return leash_usage("watch");
 		}
-	return optind < argc ? leash_usage("watch") : EXIT_DONE;
+	return optind < argc || (*ret_top && *ret_json) ? leash_usage("watch")
+							: EXIT_DONE;
 }
 
 /* Say at the start whether anything is held at all. */
@@ -280,8 +295,8 @@ int leash_watch(int argc, char **argv)
 {
 	static struct watch watch = {.filter = {.limit = BATCH_ROWS}};
 	char problem[4600];
-	bool top = false;
-	int r = parse(argc, argv, &watch.filter, &top);
+	bool top = false, json = false;
+	int r = parse(argc, argv, &watch.filter, &top, &json);
 
 	if (r)
 		return r;
@@ -291,16 +306,23 @@ int leash_watch(int argc, char **argv)
 		return EXIT_ERROR;
 	}
 	watch.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	if (json &&
+	    query_output_new(query_format_find("json"),
+			     &(struct query_output_options){.out = stdout},
+			     &watch.json))
+		r = EXIT_ERROR;
 	if (top) {
 		r = watch_top(watch.log);
 	} else {
-		say_mode();
+		if (!json)
+			say_mode();
 		skip_old(&watch);
 		while (!r && !ferror(stdout)) {
 			r = look(&watch);
 			poll(NULL, 0, LOOK_MS);
 		}
 	}
+	query_output_free(watch.json);
 	sqlite3_close(watch.log);
 	return r;
 }

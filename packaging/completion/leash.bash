@@ -38,20 +38,23 @@ _leash()
 		return ;;
 	esac
 	case $command in
-	init) options="--account --workspace --profiles --observe --yes" ;;
+	init) options="--account --workspace --profiles --observe --yes
+		--json" ;;
 	status) options="--json" ;;
-	watch) options="--denied --account --kind --path --program --top" ;;
+	watch) options="--denied --account --kind --path --program --top
+		--json" ;;
 	explain) options="file exec host --write --account --address
 		--protocol --program --json" ;;
 	allow) options="file program host --account --for --why --write
-		--protocol --program --dry-run --last --yes" ;;
+		--protocol --program --dry-run --last --yes --json" ;;
 	deny) options="file program host --account --for --why --protocol
-		--program --dry-run" ;;
-	undo) options="--dry-run" ;;
-	mode) options="observe enforce --account --why" ;;
-	learn) options="--account --since --refused --apply" ;;
+		--program --dry-run --json" ;;
+	undo) options="--dry-run --json" ;;
+	mode) options="observe enforce --account --why --json" ;;
+	learn) options="--account --since --refused --apply --json" ;;
+	reload) options="--json" ;;
 	check)
-		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		mapfile -t COMPREPLY < <(compgen -f -W --json -- "$word")
 		compopt -o filenames
 		return ;;
 	esac

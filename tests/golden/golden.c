@@ -1,7 +1,8 @@
 /*
  * golden - say what a configuration means, for comparison with what it should
  *
- *   golden PROFILES check CONF        the mistakes, as gatekeeper reports them
+ *   golden PROFILES check CONF        mistakes and findings, as gatekeeper says
+ *                                     them
  *   golden PROFILES decide CONF       answers questions from standard input:
  *                                     read|write|list|exec|any PATH
  *   golden PROFILES rules CONF        the firewall rules, for nft and for
@@ -15,6 +16,7 @@
 
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/config/config.h"
+#include "gatekeeper/config/findings.h"
 #include "gatekeeper/firewall_text.h"
 #include "gatekeeper/policy/decide.h"
 #include "gatekeeper/policy/decide_host.h"
@@ -137,6 +139,10 @@ int main(int argc, char **argv)
 			   1, &report, &fd);
 	if (!r)
 		r = policy_map(fd, &policy);
+	if (!r && !strcmp(argv[2], "check"))
+		r = findings_report(
+			policy, &(struct findings_scope){.profiles = argv[1]},
+			&report);
 	if (r || !strcmp(argv[2], "check")) {
 		printf("%s, %d mistake(s), %d note(s)\n",
 		       r ? "wrong" : "correct", report.errors, report.notes);

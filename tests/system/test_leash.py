@@ -40,6 +40,12 @@ def leash(*arguments, uid=0, group=None, seconds=60):
     return done.returncode, done.stdout, done.stderr
 
 
+def leash_json(*arguments, code=0):
+    done = leash(*arguments, "--json")
+    tap.equal(f"{arguments[0]} --json: exit code", done[0], code)
+    return json.loads(done[1])
+
+
 def opened(path=FILE):
     return as_user(PUPPY, lambda: open_close(path))
 
@@ -55,7 +61,7 @@ says("status: on", leash("status"), 0, "Leash", "generation 1", "enforcing",
      "puppy (uid 64001)")
 status = json.loads(leash("status", "--json")[1])
 tap.equal("status --json: accounts", status["account"],
-          [{"name": "puppy", "uid": "64001", "mode": "enforce"}])
+          [{"name": "puppy", "uid": 64001, "mode": "enforce"}])
 tap.equal("status --json: the gate that answers", status["file_gate"],
           gatekeeper.active())
 says("status: the group leash may ask", leash("status", uid=OPERATOR,
@@ -133,6 +139,9 @@ tap.equal("for reading alone",
 tap.check("who and when stand in the file",
           " root puppy files.read" in open(LOCAL).read())
 says("explain names it", leash("explain", "file", FILE), 0, LOCAL, "local 1")
+says("a rule that cannot decide is added, and said to be in vain",
+     leash("allow", "file", f"{BOX}/other/key.pem", "--dry-run"), 0,
+     "can never decide anything: /etc/leash.conf:8 (deny)")
 says("undo", leash("undo"), 0, f'-\t\t\t\t{{ path = "{FILE}"')
 tap.equal("refused again", opened(), "EPERM")
 says("undo of nothing", leash("undo"), 2, "nothing to undo")
@@ -198,6 +207,82 @@ says("status says which", leash("status"), 0, "enforcing",
      "puppy (uid 64001)  OBSERVE MODE")
 says("undo", leash("undo"), 0, "live")
 tap.equal("refused again", opened(), "EPERM")
+
+# One rule alone.
+with open("/etc/leash.conf") as file:
+    text = file.read()
+write_file("/etc/leash.conf", text.replace(
+    'deny = [ "**/*.pem" ]',
+    'deny = ( { path = "**/*.pem"; mode = "observe"; '
+    'name = "keys on trial"; } )'), mode=0o644)
+says("a rule on trial", leash("reload"), 0, "live")
+tap.equal("refuses nothing", opened(f"{BOX}/other/key.pem"), "ok")
+tap.equal("the others do", opened(), "EPERM")
+tap.check("the log says what would have been",
+          wait_rows("target LIKE '%key.pem' AND verdict = 'observe'"))
+says("status names it", leash("status"), 0, "keys on trial")
+tap.check("in JSON, too",
+          "keys on trial" in leash_json("status")["observing"][0])
+says("explain says so", leash("explain", "file", f"{BOX}/other/key.pem"), 1,
+     "OBSERVE")
+write_file("/etc/leash.conf", text, mode=0o644)
+says("and back", leash("reload"), 0, "live")
+tap.equal("refuses again", opened(f"{BOX}/other/key.pem"), "EPERM")
+
+# The same, for programs.
+answer = leash_json("allow", "file", FILE, "--dry-run")
+tap.check("allow --dry-run --json: what it would be",
+          f'path = "{FILE}"' in answer["diff"] and
+          "generation" not in answer, answer)
+seen = len(rows("target = ?", FILE))
+opened()
+while len(rows("target = ?", FILE)) == seen:
+    time.sleep(0.05)
+answer = leash_json("allow", "--last", code=1)
+tap.equal("allow --last --json: what was refused",
+          (answer["kind"], answer["refused"], answer["account"]),
+          ("open", FILE, "puppy"))
+tap.equal("and nothing is done unasked", opened(), "EPERM")
+done = leash_json("allow", "--last", "--yes")
+tap.equal("but with --yes", opened(), "ok")
+answer = leash_json("undo")
+tap.equal("undo --json: the same change, a generation later",
+          (answer["change"], answer["generation"]),
+          (done["change"], done["generation"] + 1))
+tap.equal("reload --json: the next",
+          leash_json("reload")["generation"], done["generation"] + 2)
+tap.check("mode --json", 'mode = "observe"' in
+          leash_json("mode", "observe", "--dry-run")["diff"])
+tap.equal("check --json: nothing", leash_json("check"),
+          {"config": "/etc/leash.conf", "mistake": [], "note": []})
+write_file(f"{BOX}/vain.conf", text.replace(
+    f'read = [ "{BOX}/other" ]',
+    f'read = [ "{BOX}/other", "{BOX}/other/key.pem" ]'), mode=0o644)
+found = leash_json("check", f"{BOX}/vain.conf", code=1)
+tap.check("check --json: a rule in vain",
+          len(found["note"]) == 1 and "can never decide" in found["note"][0],
+          found)
+says("check: the same", leash("check", f"{BOX}/vain.conf"), 1, "vain.conf:8",
+     "can never decide")
+write_file(f"{BOX}/vain.conf", text.replace("read = ", "raed = "), mode=0o644)
+found = leash_json("check", f"{BOX}/vain.conf", code=1)
+tap.check("check --json: a mistake", "raed" in found["mistake"][0], found)
+answer = leash_json("learn", "--refused", code=0)
+tap.check("learn --json: a rule, its section and uses",
+          {"section": "file.write", "uses": 1, "what": FILE} in
+          answer["rule"], answer)
+tap.check("learn --json: what is not learned",
+          any("key.pem" in text for text in answer["not"]), answer)
+watcher = subprocess.Popen(["leash", "watch", "--json", "--denied"],
+                           stdout=subprocess.PIPE, text=True)
+time.sleep(0.6)
+opened()
+opened()
+lines = [json.loads(watcher.stdout.readline()) for _ in range(2)]
+watcher.kill()
+tap.equal("watch --json: each verdict one line",
+          [(line["target"], line["verdict"], line["account"])
+           for line in lines], [(FILE, "deny", "puppy")] * 2)
 
 # Watch, at a few and at many.
 watcher = subprocess.Popen(["leash", "watch"], stdout=subprocess.PIPE,
@@ -366,7 +451,7 @@ tap.check("both within 2.5 seconds", time.monotonic() - begin < 2.5)
 os.kill(gatekeeper.process.pid, signal.SIGCONT)
 says("and goes on", leash("status"), 0, "enforcing")
 tap.equal("stops cleanly", gatekeeper.stop(), 0)
-tap.equal("leaves no socket", os.listdir("/run/leash"), [])
+tap.check("leaves no socket", not os.path.exists("/run/leash"))
 for what in (["status"], ["explain", "file", FILE], ["allow", "file", FILE],
              ["deny", "file", FILE], ["undo"], ["mode", "observe"],
              ["reload"]):
