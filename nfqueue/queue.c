@@ -146,8 +146,12 @@ static int read_message(const struct nlmsghdr *message,
 	if (message->nlmsg_type !=
 		    (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET) ||
 	    mnl_nlmsg_get_payload_len(message) < sizeof(*family) ||
-	    mnl_attr_parse(message, sizeof(*family), take_attribute,
-			   attributes) < 0 ||
+	    /* mnl_attr_parse() reads on to where padding would end. */
+	    mnl_attr_parse_payload(
+		    (const char *)mnl_nlmsg_get_payload(message) +
+			    sizeof(*family),
+		    mnl_nlmsg_get_payload_len(message) - sizeof(*family),
+		    take_attribute, attributes) < 0 ||
 	    !attributes[NFQA_PACKET_HDR])
 		return QUEUE_MALFORMED;
 	family = mnl_nlmsg_get_payload(message);

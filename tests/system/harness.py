@@ -6,6 +6,7 @@ Runs inside tests/arena only: it marks "/" there, which is the arena's own.
 import errno
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -74,7 +75,9 @@ class Gatekeeper:
 
     def reload(self, text):
         write_config(text)
-        self.generation += 1
+        # leash, and rules that end, reload too.
+        last = re.findall(r"generation (\d+) live", self.words())
+        self.generation = max([self.generation, *map(int, last)]) + 1
         self.process.send_signal(signal.SIGHUP)
         self.wait_for(f"generation {self.generation} live")
 

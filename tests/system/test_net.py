@@ -467,7 +467,7 @@ def talk_on(ready, seconds):
                 client.recv(10)
             except OSError as error:
                 ends[name] = type(error).__name__
-        open(ready, "a").write("x")
+        open(ready, "a").write(str(len(ends)))
         time.sleep(0.01)
     return ends
 
@@ -481,6 +481,24 @@ while not os.path.exists(ready) or os.path.getsize(ready) < 20:
 gatekeeper.reload(network(RULES))
 tap.equal("a reload cuts what is no longer allowed, and only that",
           sorted(ends()), ["goes", "udp goes"])
+gatekeeper.reload(network(RULES))
+
+# So does the end of a rule that was for a while.
+os.unlink(ready)
+done = subprocess.run(
+    ["leash", "allow", "host", f"{PEER}:{DENIED}", "--for", "3s"], capture_output=True, text=True)
+tap.equal("leash allow --for", (done.returncode, done.stderr), (0, ""))
+ends = meanwhile(PUPPY, talk_on, ready, 5)
+while not os.path.exists(ready) or os.path.getsize(ready) < 20:
+    time.sleep(0.02)
+subprocess.run(["leash", "allow", "host", "192.0.2.77"], check=True,
+               capture_output=True)
+time.sleep(0.5)
+tap.equal("what it allows goes on through another change",
+          open(ready).read()[-1], "0")
+tap.equal("the end of a rule cuts what it allowed, and only that",
+          sorted(ends()), ["goes", "udp goes"])
+os.unlink("/etc/leash.d/50-local.conf")
 gatekeeper.reload(network(RULES))
 before = visits()
 as_user(PUPPY, tcp, PEER, ALLOWED)
@@ -516,8 +534,9 @@ gatekeeper.reload(network(RULES))
 
 # Somebody else's hand in the rules.
 sh(OURS_FLUSH)
+answer = as_user(PUPPY, tcp, PEER, DENIED)
 tap.check("without the rule that refuses, nothing leaves",
-          as_user(PUPPY, tcp, PEER, DENIED)[0] in (*refused, "timeout"))
+          answer[0] in (*refused, "timeout"), answer)
 gatekeeper.wait_for("somebody has changed the network rules")
 gatekeeper.wait_for("the network rules are in place", times=1)
 time.sleep(0.5)
