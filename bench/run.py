@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import socket
 import statistics
+import struct
 import subprocess
 import sys
 
@@ -54,7 +56,7 @@ def empty(what):
         gate.wait()
 
 
-def leash(uid, what):
+def leash(uid, what, measured=None):
     write_config(POLICY)
     log = open("/mnt/bench.log", "w+")
     process = subprocess.Popen(["gatekeeper", "--foreground", "--config",
@@ -62,10 +64,42 @@ def leash(uid, what):
     while "covered: " not in open("/mnt/bench.log").read():
         time.sleep(0.01)
     try:
-        return measure(uid, what)
+        return measured() if measured else measure(uid, what)
     finally:
         process.terminate()
         process.wait()
+
+
+def ask_all_the_time(end):
+    """Questions and nonsense to gatekeeper, as fast as it takes them."""
+    texts = (b"kind=open\0path=/etc/shadow\0", b"kind=open\0path=/", b"do")
+    header = struct.pack("=IHH", 0x4c656173, 1, 2)
+    sent = 0
+    while not os.path.exists(end):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                              struct.pack("ll", 1, 0))
+            try:
+                client.connect("/run/leash/explain")
+                client.send(header + texts[sent % 3])
+                sent += 1
+            except OSError:
+                pass
+    return sent
+
+
+def leash_asked(what):
+    def measure_meanwhile():
+        end = f"/home/puppy/enough{time.monotonic_ns()}"
+        asking = meanwhile(PUPPY, ask_all_the_time, end)
+        time.sleep(0.2)
+        found = measure(PUPPY, what)
+        write_file(end)
+        if not asking():
+            raise SystemExit("no question was taken")
+        return found
+
+    return leash(PUPPY, what, measure_meanwhile)
 
 
 def fapolicyd(what):
@@ -114,6 +148,7 @@ VARIANTS = [
     ("empty loop", empty),
     ("Leash, another user", lambda what: leash(KITTEN, what)),
     ("Leash, the account", lambda what: leash(PUPPY, what)),
+    ("  it floods explain", leash_asked),
 ]
 if os.path.exists(f"{peer}/usr/sbin/fapolicyd"):
     set_up_fapolicyd()
@@ -133,6 +168,7 @@ print(f"{os.uname().release}, {os.cpu_count()} processors, {ROUNDS} rounds of "
       f"{SECONDS:g} s, medians, microseconds")
 for what, title in ((0, "one open"), (1, "one exec")):
     base = median("no gate", what, 0)
+    account = median("Leash, the account", what, 0)
     empty_p50 = median("empty loop", what, 0)
     peer_adds = median("fapolicyd", what, 0) - base \
         if "fapolicyd" in results else None
@@ -143,6 +179,8 @@ for what, title in ((0, "one open"), (1, "one exec")):
         share = f"{(p50 - base) / peer_adds:12.2f}" if peer_adds else ""
         print(f"{name:22} {p50:8.1f} {p99:8.1f} {p50 - base:8.1f} "
               f"{p50 / empty_p50:8.2f} {share}")
+    flooded = median("  it floods explain", what, 0)
+    print(f"while it floods explain: {flooded / account:.2f} of the account's")
 
 print(f"\n{'rules':>8} {'ns a decision':>14} {'/ 10 rules':>11} "
       f"{'load, s':>8} {'bytes a rule':>13}")
