@@ -9,12 +9,13 @@
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
+#include "gatekeeper/last_policy.h"
 #include "gatekeeper/wire/message.h"
 
 #define TIMEOUT_NS (60 * CLOCK_NS_PER_S)
 
 static int compile(const struct config_source *source, uint64_t generation,
-		   int end)
+		   const char *keep, int end)
 {
 	struct report report = {.out = stderr};
 	struct message message = {.type = MESSAGE_POLICY, .value = generation};
@@ -27,12 +28,15 @@ static int compile(const struct config_source *source, uint64_t generation,
 			log_error("cannot load %s: %m", source->path);
 		}
 		message.type = MESSAGE_FAILED;
+	} else if (keep && (r = last_policy_keep(keep, image)) < 0) {
+		errno = -r;
+		log_warning("cannot keep the policy in %s: %m", keep);
 	}
 	return message_send(end, &message, image);
 }
 
 int loader_start(const struct config_source *source, uint64_t generation,
-		 struct loader *ret)
+		 const char *keep, struct loader *ret)
 {
 	int ends[2];
 	pid_t pid;
@@ -43,7 +47,7 @@ int loader_start(const struct config_source *source, uint64_t generation,
 	pid = fork();
 	if (pid == 0) {
 		signal(SIGPIPE, SIG_IGN);
-		_exit(compile(source, generation, ends[1]) ? 1 : 0);
+		_exit(compile(source, generation, keep, ends[1]) ? 1 : 0);
 	}
 	r = -errno;
 	fd_close(ends[1]);

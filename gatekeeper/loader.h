@@ -27,8 +27,10 @@ enum {
 	LOADER_WRONG = 1, /* the child has reported the mistakes */
 };
 
+/* A policy that is right is also kept in the folder keep, if not NULL. */
 MUST_CHECK int loader_start(const struct config_source *source,
-			    uint64_t generation, struct loader *ret);
+			    uint64_t generation, const char *keep,
+			    struct loader *ret);
 
 /* End a child that has taken longer than a minute: a path may hang it. */
 void loader_check(struct loader *loader, int64_t now_ns);

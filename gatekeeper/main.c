@@ -18,6 +18,7 @@
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/base/sandbox.h"
 #include "gatekeeper/config/findings.h"
+#include "gatekeeper/last_policy.h"
 #include "gatekeeper/policy/image.h"
 #include "gatekeeper/supervisor.h"
 
@@ -32,19 +33,25 @@ enum exit_code {
 struct options {
 	const char *config;
 	bool check;
+	bool fall_back;
 	bool foreground;
 };
 
 static void print_usage(FILE *out)
 {
-	fputs("Usage: gatekeeper --config FILE [--check] [--foreground]\n"
+	fputs("Usage: gatekeeper --config FILE [--check] [--foreground] "
+	      "[--fall-back]\n"
 	      "\n"
 	      "  --config FILE  the policy, usually /etc/leash.conf\n"
 	      "  --check        read and check it, say what is wrong, exit\n"
 	      "  --foreground   stay attached, for systemd or a terminal\n"
+	      "  --fall-back    if it is wrong at the start, use the last one "
+	      "that "
+	      "was right\n"
 	      "  --version      print the version\n"
 	      "\n"
-	      "SIGHUP reloads, SIGTERM stops.  See gatekeeper(8).\n",
+	      "SIGHUP reloads, SIGTERM stops, SIGUSR1 leaves all at work for a "
+	      "successor.\nSee gatekeeper(8).\n",
 	      out);
 }
 
@@ -54,6 +61,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	static const struct option names[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, 'k'},
+		{"fall-back", no_argument, NULL, 'b'},
 		{"foreground", no_argument, NULL, 'f'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -68,6 +76,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'k':
 			options->check = true;
+			break;
+		case 'b':
+			options->fall_back = true;
 			break;
 		case 'f':
 			options->foreground = true;
@@ -175,6 +186,7 @@ static int run(const struct options *options, int ready)
 		.source = {.path = options->config,
 			   .profiles_dir = LEASH_PROFILES_DIR},
 		.helpers_dir = LEASH_HELPERS_DIR,
+		.keep = options->fall_back ? LAST_POLICY_DIR : NULL,
 	};
 	CLEANUP(run_dir_free) struct run_dir *run_dir = NULL;
 	CLEANUP(supervisor_free) struct supervisor *supervisor = NULL;
@@ -204,6 +216,8 @@ static int run(const struct options *options, int ready)
 		return EXIT_ERROR;
 	}
 	r = supervisor_run(supervisor);
+	if (r == SUPERVISOR_HANDED_OVER)
+		_exit(EXIT_DONE);
 	if (r) {
 		errno = -r;
 		log_error("cannot go on: %m; the gates stay at work");
@@ -247,7 +261,7 @@ static int run_detached(const struct options *options)
 
 int main(int argc, char **argv)
 {
-	struct options options = {NULL, false, false};
+	struct options options = {NULL, false, false, false};
 	CLEANUP_FREE char *config = NULL;
 	int r;
 
@@ -257,6 +271,8 @@ int main(int argc, char **argv)
 		return r;
 	/* Reloads happen from another folder. */
 	config = realpath(options.config, NULL);
+	if (!config && options.fall_back && errno == ENOENT)
+		config = strdup(options.config);
 	if (!config) {
 		log_error("%s: %m", options.config);
 		return EXIT_ERROR;

@@ -40,3 +40,16 @@ void notify_send(const char *format, ...)
 			       length)) < 0)
 		log_warning("cannot notify %s: %m", path);
 }
+
+void notify_alive(int64_t now_ns)
+{
+	static int64_t every_ns = -1, last_ns;
+	const char *usec = getenv("WATCHDOG_USEC");
+
+	if (every_ns < 0)
+		every_ns = usec ? atoll(usec) * 1000 / 3 : 0;
+	if (!every_ns || now_ns - last_ns < every_ns)
+		return;
+	last_ns = now_ns;
+	notify_send("WATCHDOG=1");
+}

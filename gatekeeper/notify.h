@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdint.h>
+
 /*
  * notify - tell systemd how we are (sd_notify(3))
  *
@@ -9,3 +11,6 @@
 
 /* Send state, such as "READY=1\nSTATUS=...".  Without a listener: nothing. */
 __attribute__((format(printf, 1, 2))) void notify_send(const char *format, ...);
+
+/* Say that we are alive, as often as WATCHDOG_USEC asks; called often. */
+void notify_alive(int64_t now_ns);

@@ -224,7 +224,8 @@ void supervisor_reload(struct supervisor *supervisor)
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
 		    (long long)(clock_monotonic_ns() / 1000));
 	r = loader_start(&supervisor->options.source,
-			 generation_of(supervisor) + 1, &supervisor->loader);
+			 generation_of(supervisor) + 1,
+			 supervisor->options.keep, &supervisor->loader);
 	if (!r)
 		r = supervisor_watch(supervisor, supervisor->loader.end,
 				     TAG_LOADER, EPOLLIN);
@@ -311,10 +312,17 @@ static void take_signal(struct supervisor *supervisor)
 	if (read(supervisor->signals, &info, sizeof(info)) !=
 	    (ssize_t)sizeof(info))
 		return;
-	if (info.ssi_signo == SIGHUP)
+	switch (info.ssi_signo) {
+	case SIGHUP:
 		supervisor_reload(supervisor);
-	else
+		break;
+	case SIGUSR1:
+		supervisor->handing_over = true;
+		break;
+	default:
 		supervisor->stopping = true;
+		break;
+	}
 }
 
 static void take_tick(struct supervisor *supervisor)
@@ -342,6 +350,7 @@ static void take_tick(struct supervisor *supervisor)
 	supervisor_note_helpers(supervisor);
 	loader_check(&supervisor->loader, now_ns);
 	control_tick(supervisor->control, now_ns);
+	notify_alive(now_ns);
 }
 
 int supervisor_take_turn(struct supervisor *supervisor)
@@ -402,7 +411,11 @@ int supervisor_run(struct supervisor *supervisor)
 	int r = 0;
 
 	announce(supervisor);
-	while (!r && !supervisor->stopping)
+	while (!r && !supervisor->stopping && !supervisor->handing_over)
 		r = supervisor_take_turn(supervisor);
-	return r ? r : stop(supervisor);
+	if (r || supervisor->stopping)
+		return r ? r : stop(supervisor);
+	life_note(&supervisor->life,
+		  "going; the helpers stay at work for a successor");
+	return SUPERVISOR_HANDED_OVER;
 }

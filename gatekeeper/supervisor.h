@@ -17,6 +17,9 @@ struct supervisor;
 struct supervisor_options {
 	struct config_source source;
 	const char *helpers_dir; /* where leash-fanotify and leash-store are */
+	/* Where policies that are right are kept, and the last one is taken
+	 * from if the first to load is wrong; NULL: nowhere. */
+	const char *keep;
 };
 
 /* Expected outcome of supervisor_start(). */
@@ -32,6 +35,12 @@ DEFINE_CLEANUP(struct supervisor *, supervisor_free)
 
 /* Load the policy, start the helpers, mark: afterwards the leash holds. */
 MUST_CHECK int supervisor_start(struct supervisor *supervisor);
+
+/* Expected outcome of supervisor_run(). */
+enum {
+	/* After SIGUSR1: the helpers are at work, and freeing would end them */
+	SUPERVISOR_HANDED_OVER = 1,
+};
 
 /* Run until SIGTERM or SIGINT has been carried out. */
 MUST_CHECK int supervisor_run(struct supervisor *supervisor);

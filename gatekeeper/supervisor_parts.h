@@ -68,6 +68,7 @@ struct supervisor {
 
 	pid_t noted[HELPERS]; /* as in run_dir */
 	bool stopping;
+	bool handing_over;
 };
 
 /* Let the loop hear of events on fd. */

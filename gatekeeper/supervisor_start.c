@@ -10,6 +10,7 @@
 #include "gatekeeper/base/escape.h"
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/ends.h"
+#include "gatekeeper/last_policy.h"
 #include "gatekeeper/status.h"
 
 #define START_TIMEOUT_NS (20 * CLOCK_NS_PER_S)
@@ -28,17 +29,39 @@ static void report_mount(void *context, const char *mount_point,
 		life_note(&supervisor->life, "covered: %s (%s)", shown, type);
 }
 
+/* Better the rules of the last time than none. */
+static int fall_back(struct supervisor *supervisor)
+{
+	int fd = -1;
+	int r = last_policy_load(supervisor->options.keep, &fd);
+
+	if (!r)
+		r = supervisor_use_policy(supervisor, fd);
+	if (r) {
+		log_error("and there is no earlier policy to fall back to");
+		return SUPERVISOR_CONFIG_WRONG;
+	}
+	snprintf(supervisor->reload_problem, sizeof(supervisor->reload_problem),
+		 "%s is wrong; the last policy that was right is in force",
+		 supervisor->options.source.path);
+	life_warn(&supervisor->life, "%s", supervisor->reload_problem);
+	return 0;
+}
+
 /* The first policy: nothing is marked yet, so waiting is no danger. */
 static int load_first(struct supervisor *supervisor)
 {
 	struct loader loader;
 	int fd = -1;
-	int r = loader_start(&supervisor->options.source, 1, &loader);
+	int r = loader_start(&supervisor->options.source, 1,
+			     supervisor->options.keep, &loader);
 
 	if (r)
 		return r;
 	(void)poll(&(struct pollfd){.fd = loader.end, .events = POLLIN}, 1, -1);
 	r = loader_finish(&loader, &fd);
+	if (r == LOADER_WRONG && supervisor->options.keep)
+		return fall_back(supervisor);
 	if (r)
 		return r < 0 ? r : SUPERVISOR_CONFIG_WRONG;
 	return supervisor_use_policy(supervisor, fd);
@@ -238,9 +261,9 @@ int supervisor_start(struct supervisor *supervisor)
 		return r;
 	strays = run_dir_end_strays(supervisor->run_dir);
 	if (strays)
-		life_warn(&supervisor->life,
-			  "the last gatekeeper did not stop cleanly; %d of "
-			  "its helpers were still at work and are ended",
+		life_note(&supervisor->life,
+			  "took over from %d helper(s) that the last "
+			  "gatekeeper had left at work",
 			  strays);
 	supervisor_note_helpers(supervisor);
 	/* Only now can a predecessor's net gate have let go of the queues. */

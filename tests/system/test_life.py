@@ -197,7 +197,7 @@ tap.equal("gatekeeper killed: what is denied stays denied",
 tap.equal("gatekeeper killed: what is allowed stays allowed",
           as_user(PUPPY, opening(OTHER)), "ok")
 gatekeeper = Gatekeeper(config(files=READ_OTHER), log="/mnt/second.log")
-gatekeeper.wait_for("did not stop cleanly")
+gatekeeper.wait_for("took over from")
 time.sleep(0.3)
 
 
@@ -213,6 +213,36 @@ tap.check("the old gate is ended once the new one is in place",
           not is_running(gate))
 tap.equal("and the leash holds", as_user(PUPPY, opening(FILE)), "EPERM")
 tap.equal("as it did", as_user(PUPPY, opening(OTHER)), "ok")
+
+# On SIGUSR1 it goes and leaves all at work: a restart without a moment
+# of no leash, under load.
+def try_both(times):
+    found = []
+    for _ in range(times):
+        for path in (FILE, OTHER):
+            try:
+                open_close(path)
+                found.append("ok")
+            except OSError as error:
+                found.append(errno.errorcode[error.errno])
+    return found
+
+
+load = meanwhile(PUPPY, try_both, 30000)
+time.sleep(0.2)
+gate = gatekeeper.active()
+gatekeeper.process.send_signal(signal.SIGUSR1)
+tap.equal("SIGUSR1: it goes with 0", gatekeeper.process.wait(10), 0)
+tap.check("its gate does not", is_running(gate))
+time.sleep(0.3)
+gatekeeper = Gatekeeper(config(files=READ_OTHER), log="/mnt/third.log")
+gatekeeper.wait_for("took over from")
+time.sleep(0.3)
+tap.check("but ends once there is a successor", not is_running(gate))
+found = load()
+tap.equal("nothing denied was opened in all that time",
+          set(found[0::2]), {"EPERM"})
+tap.equal("and nothing allowed refused", set(found[1::2]), {"ok"})
 
 # No account, no mark: harmless until there is one.
 gatekeeper.reload('watch = [ "/" ];')
@@ -236,4 +266,34 @@ with open("/mnt/background.log", "w") as log:
                              stderr=log, timeout=30).returncode, 0)
 tap.equal("holds when it comes back", as_user(PUPPY, opening(FILE)), "EPERM")
 subprocess.run(["pkill", "-x", "gatekeeper"])
+while os.path.exists("/run/leash"):
+    time.sleep(0.05)
+
+# A start with a configuration that has been broken since.
+FALL_BACK = ["gatekeeper", "--foreground", "--fall-back", "--config", CONFIG]
+good = open(CONFIG).read()
+write_config("accounts = nonsense;")
+done = subprocess.run(FALL_BACK, capture_output=True, text=True, timeout=30)
+tap.check("--fall-back: on nothing, at first", done.returncode == 1 and
+          "no earlier policy" in done.stderr, done)
+gatekeeper = Gatekeeper(good, log="/mnt/fourth.log", command=FALL_BACK)
+gatekeeper.stop()
+gatekeeper = Gatekeeper("accounts = nonsense;", log="/mnt/fifth.log",
+                        command=FALL_BACK)
+tap.equal("then on the last that was right",
+          (as_user(PUPPY, opening(FILE)), as_user(PUPPY, opening(OTHER))),
+          ("EPERM", "ok"))
+status = subprocess.run(["leash", "status"], capture_output=True, text=True)
+tap.check("which leash status calls a problem", status.returncode == 1 and
+          "the last policy that was right is in force" in status.stdout,
+          status.stdout)
+gatekeeper.reload(good)
+status = subprocess.run(["leash", "status"], capture_output=True, text=True)
+tap.equal("until it is right again", status.returncode, 0)
+gatekeeper.stop()
+os.chown("/var/lib/gatekeeper/policy", PUPPY, PUPPY)
+write_config("accounts = nonsense;")
+tap.equal("one that is not root's is none",
+          subprocess.run(FALL_BACK, capture_output=True,
+                         timeout=30).returncode, 1)
 tap.finish()
