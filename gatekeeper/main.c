@@ -18,7 +18,9 @@
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/base/sandbox.h"
 #include "gatekeeper/config/findings.h"
+#include "gatekeeper/firewall.h"
 #include "gatekeeper/last_policy.h"
+#include "gatekeeper/name_services.h"
 #include "gatekeeper/policy/image.h"
 #include "gatekeeper/supervisor.h"
 
@@ -35,23 +37,25 @@ struct options {
 	bool check;
 	bool fall_back;
 	bool foreground;
+	bool take_off;
 };
 
 static void print_usage(FILE *out)
 {
 	fputs("Usage: gatekeeper --config FILE [--check] [--foreground] "
 	      "[--fall-back]\n"
+	      "       gatekeeper --take-off\n"
 	      "\n"
 	      "  --config FILE  the policy, usually /etc/leash.conf\n"
 	      "  --check        read and check it, say what is wrong, exit\n"
 	      "  --foreground   stay attached, for systemd or a terminal\n"
-	      "  --fall-back    if it is wrong at the start, use the last one "
-	      "that "
-	      "was right\n"
+	      "  --fall-back    start with the last policy that was right, if\n"
+	      "                 this one is wrong\n"
+	      "  --take-off     end what a gatekeeper that died left at work\n"
 	      "  --version      print the version\n"
 	      "\n"
-	      "SIGHUP reloads, SIGTERM stops, SIGUSR1 leaves all at work for a "
-	      "successor.\nSee gatekeeper(8).\n",
+	      "SIGHUP reloads, SIGTERM stops, SIGUSR1 leaves the helpers at\n"
+	      "work for a successor.  See gatekeeper(8).\n",
 	      out);
 }
 
@@ -63,6 +67,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{"check", no_argument, NULL, 'k'},
 		{"fall-back", no_argument, NULL, 'b'},
 		{"foreground", no_argument, NULL, 'f'},
+		{"take-off", no_argument, NULL, 't'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -83,6 +88,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 		case 'f':
 			options->foreground = true;
 			break;
+		case 't':
+			options->take_off = true;
+			break;
 		case 'v':
 			puts("gatekeeper " LEASH_VERSION);
 			return EXIT_DONE;
@@ -94,9 +102,11 @@ static int parse_options(int argc, char **argv, struct options *options)
 			return EXIT_ERROR;
 		}
 	}
-	if (optind < argc || !options->config) {
+	if (optind < argc || !options->config != options->take_off) {
 		fputs(optind < argc ? "gatekeeper: too many arguments\n"
-				    : "gatekeeper: --config is missing\n",
+		      : options->take_off
+			      ? "gatekeeper: --take-off takes no --config\n"
+			      : "gatekeeper: --config is missing\n",
 		      stderr);
 		print_usage(stderr);
 		return EXIT_ERROR;
@@ -228,6 +238,48 @@ static int run(const struct options *options, int ready)
 	return EXIT_DONE;
 }
 
+/* The sockets that were closed to accounts, as the last policy named them. */
+static void open_name_services(void)
+{
+	CLEANUP(policy_free) struct policy *policy = NULL;
+	CLEANUP(fd_close) int fd = -1;
+	struct name_services services = {.seen = {{0}}};
+
+	for (int i = 0; i < NAME_SERVICES_COUNT; i++)
+		services.seen[i].inode = 1; /* any */
+	if (last_policy_load(LAST_POLICY_DIR, &fd) == 0 &&
+	    policy_map(fd, &policy) == 0)
+		name_services_open(&services, policy);
+}
+
+/* What a clean stop does, where there is no gatekeeper to do it. */
+static int take_off(void)
+{
+	CLEANUP(run_dir_free) struct run_dir *run_dir = NULL;
+	struct firewall_state state = {.backend = FIREWALL_NONE};
+	int ended, r = run_dir_take(RUN_DIR, &run_dir);
+
+	if (r == RUN_DIR_TAKEN) {
+		log_error("a gatekeeper is running (" RUN_DIR "/lock); stop "
+			  "that one");
+		return EXIT_ERROR;
+	}
+	if (r) {
+		errno = -r;
+		log_error(RUN_DIR ": %m");
+		return EXIT_ERROR;
+	}
+	ended = run_dir_end_strays(run_dir);
+	r = firewall_remove(&state);
+	if (r)
+		log_error("the network rules are still there: %s",
+			  state.problem);
+	open_name_services();
+	run_dir_remove(run_dir);
+	printf("%d helper(s) ended; no account is leashed now\n", ended);
+	return r ? EXIT_ERROR : EXIT_DONE;
+}
+
 /* Go into the background; the caller's command ends once the leash holds. */
 static int run_detached(const struct options *options)
 {
@@ -261,7 +313,7 @@ static int run_detached(const struct options *options)
 
 int main(int argc, char **argv)
 {
-	struct options options = {NULL, false, false, false};
+	struct options options = {NULL, false, false, false, false};
 	CLEANUP_FREE char *config = NULL;
 	int r;
 
@@ -269,6 +321,12 @@ int main(int argc, char **argv)
 	r = parse_options(argc, argv, &options);
 	if (r >= 0)
 		return r;
+	if (geteuid() != 0 && !options.check) {
+		log_error("must be started by root");
+		return EXIT_ERROR;
+	}
+	if (options.take_off)
+		return take_off();
 	/* Reloads happen from another folder. */
 	config = realpath(options.config, NULL);
 	if (!config && options.fall_back && errno == ENOENT)
@@ -283,9 +341,5 @@ int main(int argc, char **argv)
 			.path = config,
 			.profiles_dir = LEASH_PROFILES_DIR,
 		});
-	if (geteuid() != 0) {
-		log_error("must be started by root");
-		return EXIT_ERROR;
-	}
 	return options.foreground ? run(&options, -1) : run_detached(&options);
 }

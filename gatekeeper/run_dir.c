@@ -17,6 +17,7 @@
 
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/process.h"
+#include "gatekeeper/wire/control.h"
 
 #define HELPERS_MAX 32
 
@@ -107,6 +108,8 @@ int run_dir_folder(const struct run_dir *dir)
 void run_dir_remove(struct run_dir *dir)
 {
 	unlinkat(dir->folder, "helpers", 0);
+	unlinkat(dir->folder, CONTROL_SOCKET, 0); /* of one that died */
+	unlinkat(dir->folder, CONTROL_EXPLAIN, 0);
 	unlinkat(dir->folder, "lock", 0);
 	rmdir(dir->path); /* stays where systemd made it, or others use it */
 }

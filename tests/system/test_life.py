@@ -290,7 +290,18 @@ tap.check("which leash status calls a problem", status.returncode == 1 and
 gatekeeper.reload(good)
 status = subprocess.run(["leash", "status"], capture_output=True, text=True)
 tap.equal("until it is right again", status.returncode, 0)
-gatekeeper.stop()
+take_off = ["gatekeeper", "--take-off"]
+done = subprocess.run(take_off, capture_output=True, text=True)
+tap.check("--take-off: not while one runs", done.returncode == 2 and
+          "is running" in done.stderr, done)
+gatekeeper.process.kill()
+gatekeeper.process.wait()
+tap.equal("killed: it holds", as_user(PUPPY, opening(FILE)), "EPERM")
+done = subprocess.run(take_off, capture_output=True, text=True)
+tap.check("--take-off ends what it left", done.returncode == 0 and
+          "no account is leashed" in done.stdout, done)
+tap.equal("and nobody is leashed", as_user(PUPPY, opening(FILE)), "ok")
+tap.check("nothing is left in /run", not os.path.exists("/run/leash"))
 os.chown("/var/lib/gatekeeper/policy", PUPPY, PUPPY)
 write_config("accounts = nonsense;")
 tap.equal("one that is not root's is none",
