@@ -5,11 +5,13 @@
 
 #include "gatekeeper/run_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -21,6 +23,14 @@
 
 #define HELPERS_MAX 32
 
+static DIR *close_dir(DIR *dir)
+{
+	if (dir)
+		closedir(dir);
+	return NULL;
+}
+DEFINE_CLEANUP(DIR *, close_dir)
+
 struct stray {
 	pid_t pid;
 	uint64_t start_time;
@@ -30,36 +40,93 @@ struct run_dir {
 	char *path;
 	int folder;
 	int lock;
-	int helpers;
 	int proc;
 	struct stray strays[HELPERS_MAX];
 	size_t stray_count;
 };
 
-static void read_strays(struct run_dir *dir)
+static bool begins_with(int proc, const char *link, const char *start)
 {
-	char text[4096], *line, *save = NULL;
+	char target[4096];
+	ssize_t n = readlinkat(proc, link, target, sizeof(target) - 1);
 
-	if (fd_pread_text(dir->helpers, text, sizeof(text)) <= 0)
-		return;
-	for (line = strtok_r(text, "\n", &save);
-	     line && dir->stray_count < HELPERS_MAX;
-	     line = strtok_r(NULL, "\n", &save)) {
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	return !strncmp(target, start, strlen(start));
+}
+
+static bool runs_helper(int proc, pid_t pid)
+{
+	char link[32];
+
+	/* What an upgrade has replaced is "PATH (deleted)". */
+	snprintf(link, sizeof(link), "%d/exe", (int)pid);
+	return begins_with(proc, link, LEASH_HELPERS_DIR "/leash-");
+}
+
+static bool is_gatekeeper(int proc, pid_t pid)
+{
+	char path[32], name[32];
+	CLEANUP(fd_close) int fd = -1;
+
+	snprintf(path, sizeof(path), "%d/comm", (int)pid);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && fd_pread_text(fd, name, sizeof(name)) > 0 &&
+	       !strcmp(name, "gatekeeper\n");
+}
+
+/* Those of a container on this machine are its own. */
+static bool is_of_this_namespace(int proc, pid_t pid)
+{
+	char own[64], link[32];
+	ssize_t n = readlinkat(proc, "self/ns/pid", own, sizeof(own) - 1);
+
+	if (n < 0)
+		return false;
+	own[n] = '\0';
+	snprintf(link, sizeof(link), "%d/ns/pid", (int)pid);
+	return begins_with(proc, link, own);
+}
+
+/*
+ * Remember the helpers whose gatekeeper is gone.  They are looked for, not
+ * written down: anybody may have cleaned up /run, and so taken the lock of a
+ * gatekeeper that is still there: RUN_DIR_TAKEN.
+ */
+static int find_strays(struct run_dir *dir)
+{
+	CLEANUP(close_dir) DIR *all = opendir("/proc");
+	const struct dirent *entry;
+
+	if (!all)
+		return -errno;
+	while (dir->stray_count < HELPERS_MAX && (entry = readdir(all))) {
 		struct stray *stray = &dir->strays[dir->stray_count];
+		struct process_ids ids;
 
-		if (sscanf(line, "%d %" SCNu64, &stray->pid,
-			   &stray->start_time) == 2)
+		stray->pid = atoi(entry->d_name);
+		if (stray->pid <= 0 || !runs_helper(dir->proc, stray->pid) ||
+		    !is_of_this_namespace(dir->proc, stray->pid) ||
+		    process_ids_of(dir->proc, stray->pid, &ids))
+			continue;
+		if (is_gatekeeper(dir->proc, (pid_t)ids.parent_tgid))
+			return RUN_DIR_TAKEN;
+		if (process_start_time(dir->proc, stray->pid,
+				       &stray->start_time) == 0)
 			dir->stray_count++;
 	}
+	return 0;
 }
 
 int run_dir_take(const char *path, struct run_dir **ret)
 {
 	CLEANUP(run_dir_free) struct run_dir *dir = calloc(1, sizeof(*dir));
+	int r;
 
 	if (!dir)
 		return -ENOMEM;
-	dir->folder = dir->lock = dir->helpers = dir->proc = -1;
+	dir->folder = dir->lock = dir->proc = -1;
 	dir->path = strdup(path);
 	if (!dir->path)
 		return -ENOMEM;
@@ -75,23 +142,19 @@ int run_dir_take(const char *path, struct run_dir **ret)
 		return -errno;
 	if (flock(dir->lock, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? RUN_DIR_TAKEN : -errno;
-	dir->helpers = openat(dir->folder, "helpers",
-			      O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (dir->helpers < 0)
-		return -errno;
 	dir->proc = process_open_proc();
 	if (dir->proc < 0)
 		return dir->proc;
-	read_strays(dir);
-	*ret = STEAL(dir);
-	return 0;
+	r = find_strays(dir);
+	if (!r)
+		*ret = STEAL(dir);
+	return r;
 }
 
 struct run_dir *run_dir_free(struct run_dir *dir)
 {
 	if (!dir)
 		return NULL;
-	fd_close(dir->helpers);
 	fd_close(dir->proc);
 	fd_close(dir->lock);
 	fd_close(dir->folder);
@@ -107,31 +170,10 @@ int run_dir_folder(const struct run_dir *dir)
 
 void run_dir_remove(struct run_dir *dir)
 {
-	unlinkat(dir->folder, "helpers", 0);
 	unlinkat(dir->folder, CONTROL_SOCKET, 0); /* of one that died */
 	unlinkat(dir->folder, CONTROL_EXPLAIN, 0);
 	unlinkat(dir->folder, "lock", 0);
 	rmdir(dir->path); /* stays where systemd made it, or others use it */
-}
-
-int run_dir_note_helpers(struct run_dir *dir, const pid_t *pids, size_t count)
-{
-	char text[4096];
-	size_t used = 0;
-
-	for (size_t i = 0; i < count && used < sizeof(text) - 64; i++) {
-		uint64_t start_time;
-
-		if (pids[i] > 0 &&
-		    process_start_time(dir->proc, pids[i], &start_time) == 0)
-			used += (size_t)snprintf(
-				text + used, sizeof(text) - used,
-				"%d %" PRIu64 "\n", (int)pids[i], start_time);
-	}
-	if (pwrite(dir->helpers, text, used, 0) != (ssize_t)used ||
-	    ftruncate(dir->helpers, (off_t)used) < 0)
-		return -EIO;
-	return 0;
 }
 
 int run_dir_end_strays(struct run_dir *dir)

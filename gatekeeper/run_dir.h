@@ -1,11 +1,11 @@
 #pragma once
 
 /*
- * run_dir - /run/leash: one gatekeeper at a time, and who its helpers are
+ * run_dir - /run/leash: one gatekeeper at a time, and those it succeeds
  *
- * The lock tells a second instance that it is one.  The list of helpers lets
- * a new gatekeeper end those that outlived the old one, once its own are in
- * place.
+ * The lock tells a second instance that it is one.  Helpers that have outlived
+ * their gatekeeper are found when the folder is taken, for the new one to end
+ * once its own are in place.
  */
 
 #include <stddef.h>
@@ -32,10 +32,6 @@ int run_dir_folder(const struct run_dir *dir);
 
 /* Take our files away: the end of a clean stop. */
 void run_dir_remove(struct run_dir *dir);
-
-/* Write down who our helpers are now; pids <= 0 are passed over. */
-MUST_CHECK int run_dir_note_helpers(struct run_dir *dir, const pid_t *pids,
-				    size_t count);
 
 /*
  * The helpers that the last gatekeeper left behind are remembered when the

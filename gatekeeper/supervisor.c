@@ -123,21 +123,6 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	return NULL;
 }
 
-void supervisor_note_helpers(struct supervisor *supervisor)
-{
-	pid_t pids[HELPERS];
-
-	gates_pids(supervisor->gates, pids);
-	pids[GATES_COUNT] = store_keeper_pid(supervisor->store);
-	pids[GATES_COUNT + 1] = net_keeper_pid(supervisor->net);
-	if (!memcmp(pids, supervisor->noted, sizeof(pids)))
-		return;
-	memcpy(supervisor->noted, pids, sizeof(pids));
-	if (run_dir_note_helpers(supervisor->run_dir, pids, HELPERS))
-		log_warning("cannot write down the helpers in the run "
-			    "folder");
-}
-
 static bool same_text(const struct policy *a, struct policy_text text_a,
 		      const struct policy *b, struct policy_text text_b)
 {
@@ -347,7 +332,6 @@ static void take_tick(struct supervisor *supervisor)
 		supervisor->next_end_s = 0;
 		supervisor_reload(supervisor);
 	}
-	supervisor_note_helpers(supervisor);
 	loader_check(&supervisor->loader, now_ns);
 	control_tick(supervisor->control, now_ns);
 	notify_alive(now_ns);

@@ -19,8 +19,6 @@
 #include "gatekeeper/store_keeper.h"
 #include "gatekeeper/supervisor.h"
 
-#define HELPERS (GATES_COUNT + 2)
-
 /* The channels to the store: gatekeeper's own, and one for each gate. */
 enum channel_of {
 	CHANNEL_OWN,
@@ -66,7 +64,6 @@ struct supervisor {
 	struct loader loader;
 	bool reload_again;
 
-	pid_t noted[HELPERS]; /* as in run_dir */
 	bool stopping;
 	bool handing_over;
 };
@@ -80,9 +77,6 @@ MUST_CHECK int supervisor_use_policy(struct supervisor *supervisor, int fd);
 
 /* Compile the configuration; what comes of it, the loop will see. */
 void supervisor_reload(struct supervisor *supervisor);
-
-/* The successor of this process must know whom to end. */
-void supervisor_note_helpers(struct supervisor *supervisor);
 
 /* Wait for events and handle them. */
 MUST_CHECK int supervisor_take_turn(struct supervisor *supervisor);

@@ -265,7 +265,6 @@ int supervisor_start(struct supervisor *supervisor)
 			  "took over from %d helper(s) that the last "
 			  "gatekeeper had left at work",
 			  strays);
-	supervisor_note_helpers(supervisor);
 	/* Only now can a predecessor's net gate have let go of the queues. */
 	return wait_for_net(supervisor);
 }
