@@ -45,48 +45,65 @@ struct run_dir {
 	size_t stray_count;
 };
 
-static bool begins_with(int proc, const char *link, const char *start)
+static ssize_t read_link(int proc, pid_t pid, const char *name, char *ret,
+			 size_t size)
 {
-	char target[4096];
-	ssize_t n = readlinkat(proc, link, target, sizeof(target) - 1);
+	char path[32];
+	ssize_t n;
 
-	if (n < 0)
-		return false;
-	target[n] = '\0';
-	return !strncmp(target, start, strlen(start));
+	snprintf(path, sizeof(path), "%d/%s", (int)pid, name);
+	n = readlinkat(proc, path, ret, size - 1);
+	if (n >= 0)
+		ret[n] = '\0';
+	return n;
 }
 
+/*
+ * By the name of its file: what is before that changes with mounts, and what
+ * an upgrade has replaced is "NAME (deleted)".
+ */
 static bool runs_helper(int proc, pid_t pid)
 {
-	char link[32];
+	static const char *const names[] = {"/leash-fanotify", "/leash-nfqueue",
+					    "/leash-dns", "/leash-store"};
+	char target[4096];
+	const char *name;
 
-	/* What an upgrade has replaced is "PATH (deleted)". */
-	snprintf(link, sizeof(link), "%d/exe", (int)pid);
-	return begins_with(proc, link, LEASH_HELPERS_DIR "/leash-");
+	if (read_link(proc, pid, "exe", target, sizeof(target)) < 0)
+		return false;
+	name = strrchr(target, '/');
+	for (size_t i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strncmp(name, names[i], strlen(names[i])))
+			return true;
+	return false;
 }
 
+/* Root's, and not what somebody else calls so. */
 static bool is_gatekeeper(int proc, pid_t pid)
 {
 	char path[32], name[32];
 	CLEANUP(fd_close) int fd = -1;
+	struct process_ids ids;
 
 	snprintf(path, sizeof(path), "%d/comm", (int)pid);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && fd_pread_text(fd, name, sizeof(name)) > 0 &&
-	       !strcmp(name, "gatekeeper\n");
+	if (fd < 0 || fd_pread_text(fd, name, sizeof(name)) <= 0 ||
+	    strcmp(name, "gatekeeper\n") || process_ids_of(proc, pid, &ids))
+		return false;
+	for (int i = 0; i < 4; i++)
+		if (ids.uids[i] != 0)
+			return false;
+	return true;
 }
 
 /* Those of a container on this machine are its own. */
 static bool is_of_this_namespace(int proc, pid_t pid)
 {
-	char own[64], link[32];
-	ssize_t n = readlinkat(proc, "self/ns/pid", own, sizeof(own) - 1);
+	char own[64], its[64];
 
-	if (n < 0)
-		return false;
-	own[n] = '\0';
-	snprintf(link, sizeof(link), "%d/ns/pid", (int)pid);
-	return begins_with(proc, link, own);
+	return read_link(proc, getpid(), "ns/pid", own, sizeof(own)) >= 0 &&
+	       read_link(proc, pid, "ns/pid", its, sizeof(its)) >= 0 &&
+	       !strcmp(own, its);
 }
 
 /*
