@@ -325,6 +325,16 @@ def restarts():
     print(f"# a restart takes {time.monotonic() - begin:.2f} s")
 
 
+def own_test():
+    """The package's autopkgtest."""
+    if os.path.exists("/job/main"):
+        runs("debian/tests/main", "/job/main", 0, "the leash holds")
+        sh("rm -f /etc/leash.d/10-leash-autopkgtest.conf; leash undo; "
+           "systemctl reload leash; userdel -r leash-autopkgtest; "
+           "rm -rf /srv/leash.*")
+        runs("and without its account", "leash status", 0)
+
+
 def first_login():
     """The earliest service that can run as the account, at the next boot."""
     with open("/etc/systemd/system/first.service", "w") as out:
@@ -468,7 +478,8 @@ def end():
 
 PHASES = {
     # On a machine that starts anew from its disk, and on one that cannot.
-    False: [[install, logins, network, restarts, by_cron, first_login],
+    False: [[install, logins, network, restarts, by_cron, own_test,
+             first_login],
             [after_boot, broken, beside, removal]],
     True: [[after_boot, network, restarts, removal]],
 }
