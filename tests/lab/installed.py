@@ -124,7 +124,8 @@ AWAY = re.compile(
     r"var/lib/dpkg|var/tmp|root|var/lib/systemd/(timers|random-seed|linger|"
     r"catalog|coredump|credential.secret)|"
     r"etc/(passwd|group|shadow|gshadow|subuid|subgid)-?|etc/\.pwd\.lock|"
-    r"var/mail|lost\+found)(/|$)")
+    r"var/mail|etc/(hosts|machine-id|hostname|adjtime|\.updated)|var/\.updated|"
+    r"etc/systemd/system/(.*/)?(lab|first)\.service|lost\+found)(/|$)")
 
 
 def files():
@@ -159,7 +160,8 @@ def machine():
         "files": files(),
         "users": sh("getent passwd; getent group")[1].splitlines(),
         "units": sorted(line.split()[0] for line in sh(
-            "systemctl list-unit-files --no-legend --plain")[1].splitlines()),
+            "systemctl --root=/ list-unit-files --no-legend --plain"
+            )[1].splitlines()),
         "nft": sh("nft list ruleset")[1],
         "iptables": re.sub(r"\[\d+:\d+\]|^#.*$", "", sh(
             "iptables-save 2>/dev/null; iptables-legacy-save 2>/dev/null")[1],
@@ -193,11 +195,15 @@ def ours_alone():
         sys.exit(1)
 
 
-def install():
+def before():
     os.makedirs("/srv/secret", exist_ok=True)
     with open(SECRET, "w") as out:
         out.write("secret\n")
     state["before"] = machine()
+
+
+def install():
+    before()
     runs("apt install", f"DEBIAN_FRONTEND=noninteractive apt-get install -y "
          f"--no-install-recommends {FIRST}")
     check("the service runs", until(active, 10), sh("journalctl -u leash")[1])
@@ -306,11 +312,15 @@ def restarts():
         os.kill(old, signal.SIGKILL)
         check("it comes back", until(
             lambda: active() and main_pid() not in (0, old), 10))
+    with open("/etc/leash.conf", "a") as out:
+        out.write("# a change by hand\n")
     with Meanwhile("upgrade"):
         old = main_pid()
         runs("apt install, the next version", "DEBIAN_FRONTEND=noninteractive "
              f"apt-get install -y --no-install-recommends {SECOND}")
         check("it runs that", main_pid() not in (0, old))
+    check("leash.conf is as it was left", read("/etc/leash.conf").endswith(
+        "# a change by hand\n"))
     if not EMULATED:
         with Meanwhile("downgrade"):
             runs("dpkg -i, the version before", f"dpkg -i {FIRST}", 0,
@@ -440,6 +450,38 @@ def beside():
        "iptables -t nat -X")
 
 
+def beside_services():
+    """firewalld and fail2ban, which are services of their own."""
+    reach = "nc -z -w 2 127.0.0.1 22"
+    agent = f"su agent -c '{reach}' 2>/dev/null"
+    for name, works in (
+            ("firewalld", "firewall-cmd --add-port=8022/tcp && "
+             "firewall-cmd --list-ports | grep 8022"),
+            ("fail2ban", "fail2ban-client set sshd banip 192.0.2.9 && "
+             "(iptables-save; nft list ruleset) | grep -F 192.0.2.9")):
+        if sh(f"systemctl cat {name}")[0] or not os.path.exists(
+                f"/usr/bin/{name.replace('firewalld', 'firewall-cmd')}"
+                if name == "firewalld" else "/usr/bin/fail2ban-client"):
+            continue
+        if name == "fail2ban":
+            with open("/etc/fail2ban/jail.local", "w") as out:
+                out.write("[sshd]\nbackend = systemd\nenabled = true\n")
+        sh(f"systemctl unmask {name}")
+        runs(f"{name}: starts", f"systemctl start {name}")
+        check(f"{name}: it works", until(lambda: sh(works)[0] == 0, 15),
+              sh(works)[1] + sh(f"journalctl -u {name} | tail")[1])
+        check(f"{name}: root reaches sshd", sh(reach)[0] == 0)
+        check(f"{name}: the account does not",
+              until(lambda: sh(agent)[0] == 1, 5))
+        runs(f"{name}: a restart of Leash", "systemctl restart leash")
+        check(f"{name}: it still works", sh(works.split("&& ")[1])[0] == 0)
+        sh(f"systemctl restart {name}")
+        check(f"{name}: restarted: the account does not",
+              until(lambda: sh(agent)[0] == 1, 5))
+        sh(f"systemctl stop {name}; systemctl mask {name}; "
+           "rm -f /etc/fail2ban/jail.local")
+
+
 def removal():
     sh("rm -f /etc/cron.d/lab /etc/systemd/system/first.service "
        "/etc/systemd/system/*.wants/first.service; systemctl daemon-reload; "
@@ -456,12 +498,11 @@ def removal():
     runs("apt purge", "DEBIAN_FRONTEND=noninteractive apt-get purge -y leash")
     equal("no process is left", processes(), "")
     agent = pwd.getpwnam("agent")
-    if EMULATED:
-        return  # it was not there before the package was
     left = [line for line in difference(state["before"], machine())
             if not line.startswith(("/home/agent", "/srv/agent", "/srv/secret",
                                     "users: agent:", "/etc/ufw/",
-                                    "/var/lib/redis"))
+                                    "/var/lib/redis", "/etc/firewalld",
+                                    "/var/lib/fail2ban"))
             and line not in ("/srv", "/home")]
     equal("nothing is left but the account and its workspace", left, [])
     check("these are documented", agent.pw_dir == "/home/agent")
@@ -480,10 +521,14 @@ PHASES = {
     # On a machine that starts anew from its disk, and on one that cannot.
     False: [[install, logins, network, restarts, by_cron, own_test,
              first_login],
-            [after_boot, broken, beside, removal]],
+            [after_boot, broken, beside, beside_services, removal]],
     True: [[after_boot, network, restarts, removal]],
 }
 
+if sys.argv[1:] == ["before"]:
+    before()
+    save()
+    sys.exit(0)
 if sys.argv[1:] == ["prepare"]:
     prepare()
     sys.exit(0)
