@@ -374,6 +374,7 @@ static int go(struct gate *gate)
 	if (!gate->policy)
 		return -EPROTO;
 	gate->active = true;
+	gate->judge.since_ns = clock_monotonic_ns();
 	return 0;
 }
 

@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 
 #include "fanotify/syscall_access.h"
+#include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/fd.h"
+
+#define NEW_HERE_NS (2 * CLOCK_NS_PER_S)
 
 int judge_init(struct judge *judge, size_t room)
 {
@@ -99,22 +102,31 @@ static bool is_of_exec(const struct opener *opener, enum policy_kind kind,
 	       opener->exec_device == target->device;
 }
 
-static uint32_t loader_facts(struct judge *judge, struct opener *opener,
-			     enum policy_kind kind, int fd)
+/*
+ * Has the kernel opened this loader, for a program that was allowed?  A gate
+ * that has just begun has not seen the execs that are under way: of a thread
+ * that it meets with a loader it believes so.  Nothing is gained by that: what
+ * a loader opens is judged as run.
+ */
+static bool is_for_program(const struct judge *judge,
+			   const struct opener *opener)
 {
 	const struct target *target = &judge->target;
 
-	if (kind == POLICY_KIND_EXEC) {
-		bool trusted = target->owner == 0 &&
-			       !(target->mode & (S_IWGRP | S_IWOTH));
+	if (target->owner != 0 || (target->mode & (S_IWGRP | S_IWOTH)) ||
+	    !opener_is_loader_name(target->path, target->path_length))
+		return false;
+	return opener->expects_loader ||
+	       (!opener->is_met &&
+		clock_monotonic_ns() - judge->since_ns < NEW_HERE_NS);
+}
 
-		return opener->expects_loader && trusted &&
-				       opener_is_loader_name(
-					       target->path,
-					       target->path_length)
-			       ? POLICY_FACT_INTERPRETER
-			       : 0;
-	}
+static uint32_t loader_facts(struct judge *judge, struct opener *opener,
+			     enum policy_kind kind, int fd)
+{
+	if (kind == POLICY_KIND_EXEC)
+		return is_for_program(judge, opener) ? POLICY_FACT_INTERPRETER
+						     : 0;
 	if (kind == POLICY_KIND_OPEN) {
 		/* Not known: it may well be one. */
 		bool loads = !opener_program(judge->openers, opener) ||
@@ -197,6 +209,7 @@ void judge_remember(struct judge *judge, struct opener *opener,
 {
 	const struct policy_question *question = &judgement->question;
 
+	opener->is_met = true;
 	if (question->kind == POLICY_KIND_EXEC) {
 		opener->expects_open = judgement->answer.verdict != POLICY_DENY;
 		opener->expects_loader =

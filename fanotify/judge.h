@@ -23,6 +23,7 @@ struct judge {
 	int fds_dir; /* /proc/self/fd */
 	struct opener_cache *openers;
 	struct mount_table *mounts;
+	int64_t since_ns;     /* monotonic: when it began to be asked */
 	struct target target; /* of the last event; large, so not on a stack */
 };
 

@@ -217,8 +217,14 @@ tap.equal("as it did", as_user(PUPPY, opening(OTHER)), "ok")
 # On SIGUSR1 it goes and leaves all at work: a restart without a moment
 # of no leash, under load.
 def try_both(times):
+    """Both opens, and an exec now and then."""
     found = []
-    for _ in range(times):
+    for turn in range(times):
+        if turn % 20 == 0:
+            # Its loader is asked about, too.
+            pid = os.posix_spawn(PROBE, [PROBE, "none"], {}, file_actions=[
+                (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)])
+            os.waitpid(pid, 0)
         for path in (FILE, OTHER):
             try:
                 open_close(path)
@@ -242,7 +248,8 @@ tap.check("but ends once there is a successor", not is_running(gate))
 found = load()
 tap.equal("nothing denied was opened in all that time",
           set(found[0::2]), {"EPERM"})
-tap.equal("and nothing allowed refused", set(found[1::2]), {"ok"})
+tap.check("and nothing allowed refused", isinstance(found, list) and
+          set(found[1::2]) == {"ok"}, found[:100])
 
 # No account, no mark: harmless until there is one.
 gatekeeper.reload('watch = [ "/" ];')
