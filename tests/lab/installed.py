@@ -124,7 +124,7 @@ AWAY = re.compile(
     r"var/lib/dpkg|var/tmp|root|var/lib/systemd/(timers|random-seed|linger|"
     r"catalog|coredump|credential.secret)|"
     r"etc/(passwd|group|shadow|gshadow|subuid|subgid)-?|etc/\.pwd\.lock|"
-    r"var/mail|etc/(hosts|machine-id|hostname|adjtime|\.updated)|var/\.updated|"
+    r"var/mail|var/lib/dbus/machine-id|etc/(hosts|machine-id|hostname|adjtime|\.updated)|var/\.updated|"
     r"etc/systemd/system/(.*/)?(lab|first)\.service|lost\+found)(/|$)")
 
 
@@ -501,6 +501,7 @@ def removal():
     left = [line for line in difference(state["before"], machine())
             if not line.startswith(("/home/agent", "/srv/agent", "/srv/secret",
                                     "users: agent:", "/etc/ufw/",
+                                    "units: lab.", "units: first.",
                                     "/var/lib/redis", "/etc/firewalld",
                                     "/var/lib/fail2ban"))
             and line not in ("/srv", "/home")]
