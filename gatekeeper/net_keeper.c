@@ -64,7 +64,6 @@ struct net_keeper {
 
 	struct net_helpers helpers;
 	struct name_services services;
-	int64_t services_closed_ns;
 	int64_t start_after_ns;
 	int64_t pinged_ns;
 	int64_t heard_ns;
@@ -353,12 +352,11 @@ static void give_policy(struct net_keeper *keeper)
 	}
 }
 
-static void close_services(struct net_keeper *keeper, int64_t now_ns)
+static void close_services(struct net_keeper *keeper)
 {
 	const char *failed =
 		name_services_close(&keeper->services, keeper->policy);
 
-	keeper->services_closed_ns = now_ns;
 	if (failed)
 		life_warn(keeper->setup.life,
 			  "%s cannot be closed to the leashed accounts (%m): "
@@ -388,7 +386,7 @@ void net_keeper_set_policy(struct net_keeper *keeper,
 		name_services_open(&keeper->services, keeper->policy);
 	keeper->policy = policy;
 	keeper->policy_fd = fd;
-	close_services(keeper, clock_monotonic_ns());
+	close_services(keeper);
 	/* A child that reads the old one has its own copy of this memory. */
 	give_policy(keeper);
 }
@@ -544,8 +542,7 @@ static void look_at_drops(struct net_keeper *keeper, int64_t now_ns)
 void net_keeper_tick(struct net_keeper *keeper, int64_t now_ns)
 {
 	look_at_drops(keeper, now_ns);
-	if (now_ns - keeper->services_closed_ns > VERIFY_NS)
-		close_services(keeper, now_ns);
+	close_services(keeper); /* one may have just been started */
 	if (keeper->helpers.gate.pid > 0)
 		check_pulse(keeper, now_ns);
 	else if (now_ns >= keeper->start_after_ns)

@@ -199,6 +199,13 @@ def before():
     os.makedirs("/srv/secret", exist_ok=True)
     with open(SECRET, "w") as out:
         out.write("secret\n")
+    # Services that look names up, for later.
+    services = glob.glob("/job/nscd_*.deb") + \
+        glob.glob("/job/systemd-resolved_*.deb")
+    if services and sh("dpkg -i " + " ".join(services))[0] == 0:
+        sh("systemctl disable --now nscd systemd-resolved; "
+           "rm -f /etc/resolv.conf; "
+           "echo nameserver 127.0.0.2 > /etc/resolv.conf")
     state["before"] = machine()
 
 
@@ -368,6 +375,13 @@ def after_boot():
             read("/srv/agent/boot"))
     sh("systemctl start ssh")
     held("after a boot")
+    if read("/sys/module/apparmor/parameters/enabled") == "Y\n":
+        profiles = read("/sys/kernel/security/apparmor/profiles")
+        print(f"# AppArmor: {profiles.count('(')} profiles loaded")
+        check("beside AppArmor, which enforces its own", "(enforce)" in
+              profiles, profiles)
+    elif EMULATED:
+        check("this kernel has AppArmor", False)
 
 
 def broken():
@@ -482,6 +496,80 @@ def beside_services():
            "rm -f /etc/fail2ban/jail.local")
 
 
+ASKED = "/tmp/asked"
+
+
+def resolves(who, name):
+    asks = f"getent ahostsv4 {name}"
+    said = sh(asks if who == "root" else
+              f"su agent -c '{asks}' 2>/dev/null")[1]
+    return said.split()[0] if said.split() else "none"
+
+
+def name_services():
+    """systemd-resolved and nscd ask no name that the account may not."""
+    if not os.path.exists("/lib/systemd/systemd-resolved"):
+        print("# no systemd-resolved here")
+        return
+    # Without a link that is up, systemd-resolved asks nobody.
+    sh("ip link add lab0 type veth peer name lab1; ip link set lab0 up; "
+       "ip link set lab1 up; ip addr add 10.9.9.1/24 dev lab0")
+    server = subprocess.Popen(
+        ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts",
+         "--bind-interfaces", "--listen-address=10.9.9.1", "--user=root",
+         "--pid-file=", "--address=/example/192.0.2.1", "--log-queries",
+         f"--log-facility={ASKED}"])
+    os.makedirs("/etc/systemd/resolved.conf.d", exist_ok=True)
+    with open("/etc/systemd/resolved.conf.d/lab.conf", "w") as out:
+        out.write("[Resolve]\nDNS=10.9.9.1\nDNSSEC=no\nLLMNR=no\n"
+                  "MulticastDNS=no\n")
+    sh("ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf; "
+       "systemctl start systemd-resolved")
+    runs("systemd-resolved: a name is allowed",
+         "leash allow host good.example:443", 0, "live")
+    for name in ("/usr/bin/resolvectl", "/usr/bin/busctl"):
+        sh(f"leash allow program {name}")
+    time.sleep(2)
+    check("root is told any name", until(
+        lambda: resolves("root", "any.example") == "192.0.2.1", 10),
+        read("/etc/resolv.conf") + sh("resolvectl")[1])
+    check("the account the one allowed", until(
+        lambda: resolves("agent", "good.example") == "192.0.2.1", 5),
+        read(ASKED) + sh("leash-query --limit 10")[1])
+    equal("and no other", resolves("agent", "leak-stub.example"), "none")
+    equal("not one that root has been told", resolves("agent", "any.example"),
+          "none")
+    sh("su agent -c 'resolvectl query leak-bus.example'")
+    message = (r'{"method":"io.systemd.Resolve.ResolveHostname",'
+               r'"parameters":{"name":"NAME","flags":0}}\0')
+    varlink = "timeout 5 nc -U -N /run/systemd/resolve/io.systemd.Resolve"
+    for who, name in (("root", "root-varlink.example"),
+                      ("agent", "leak-varlink.example")):
+        with open("/tmp/question", "wb") as out:
+            out.write(message.replace("NAME", name).encode()
+                      .replace(b"\\0", b"\0"))
+        sh(f"{varlink} < /tmp/question" if who == "root" else
+           f"su agent -c '{varlink}' < /tmp/question")
+    runs("nscd", "systemctl start nscd")
+    time.sleep(1)
+    equal("nscd: root is told any name", resolves("root", "cached.example"),
+          "192.0.2.1")
+    equal("nscd: not so the account", resolves("agent", "cached.example"), "none")
+    equal("nscd: nor another", resolves("agent", "leak-nscd.example"), "none")
+    equal("nscd: but the one allowed", resolves("agent", "good.example"),
+          "192.0.2.1")
+    asked = read(ASKED)
+    check("what root asked over varlink arrived", "root-varlink" in asked,
+          asked[-1500:])
+    check("no name of the account's did but that one", "leak-" not in asked,
+          "\n".join(line for line in asked.splitlines() if "leak" in line))
+    sh("systemctl stop nscd systemd-resolved; rm -f /etc/resolv.conf; "
+       "rm -rf /etc/systemd/resolved.conf.d; "
+       "echo nameserver 127.0.0.2 > /etc/resolv.conf")
+    server.kill()
+    sh("ip link del lab0")
+
+
 def removal():
     sh("rm -f /etc/cron.d/lab /etc/systemd/system/first.service "
        "/etc/systemd/system/*.wants/first.service; systemctl daemon-reload; "
@@ -522,7 +610,8 @@ PHASES = {
     # On a machine that starts anew from its disk, and on one that cannot.
     False: [[install, logins, network, restarts, by_cron, own_test,
              first_login],
-            [after_boot, broken, beside, beside_services, removal]],
+            [after_boot, broken, beside, beside_services, name_services,
+             removal]],
     True: [[after_boot, network, restarts, removal]],
 }
 
