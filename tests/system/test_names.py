@@ -86,7 +86,20 @@ tap.check("a database: refused", "resol" in out or "not known" in out, out)
 out = run_as(PUPPY, ["ping", "-4", "-c1", "-W2", "web.example"])
 tap.check("ping: allowed", " 0% packet loss" in out, out)
 
+apt = ["/usr/lib/apt/apt-helper", "-o",
+       "Acquire::https::CaInfo=/mnt/cert.pem", "-o", "Acquire::Retries=0",
+       "download-file"]
+for scheme in ("http", "https"):
+    got = f"/home/puppy/{scheme}"
+    out = run_as(PUPPY, [*apt, f"{scheme}://web.example/", got])
+    tap.check(f"apt, {scheme}: allowed", os.path.exists(got) and
+              open(got).read().strip() == "web.example", out)
+    out = run_as(PUPPY, [*apt, f"{scheme}://secret.example/", got + ".no"])
+    tap.check(f"apt, {scheme}: refused", not os.path.exists(got + ".no") and
+              "not resolve" in out, out)
+
 refusing = {
+    "apt": [*apt, "http://secret.example/", "/home/puppy/apt"],
     "curl": [*curl, "https://secret.example/"],
     "git": ["git", "ls-remote", "https://secret.example/x"],
     "python": ["python3", "-c", "import socket; socket.create_connection("
@@ -108,7 +121,7 @@ for name, command in refusing.items():
                           preexec_fn=lambda: become(PUPPY))
     ms = (time.monotonic() - begin) * 1000
     tap.check(f"{name}: fails, and soon", done.returncode and
-              ms < (400 if name == "node" else AT_ONCE_MS * 3),
+              ms < (400 if name in ("apt", "node") else AT_ONCE_MS * 3),
               f"{done.returncode} after {ms} ms {done.stderr}")
     tap.equal(f"{name}: asked nobody", asked_of_resolver("secret.example"),
               before)
