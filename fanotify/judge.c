@@ -104,9 +104,9 @@ static bool is_of_exec(const struct opener *opener, enum policy_kind kind,
 
 /*
  * Has the kernel opened this loader, for a program that was allowed?  A gate
- * that has just begun has not seen the execs that are under way: of a thread
- * that it meets with a loader it believes so.  Nothing is gained by that: what
- * a loader opens is judged as run.
+ * that has just begun has not seen the execs that are under way, so it believes
+ * that.  Nothing is gained by running one by hand then: what a loader opens is
+ * judged as run.
  */
 static bool is_for_program(const struct judge *judge,
 			   const struct opener *opener)
@@ -117,8 +117,7 @@ static bool is_for_program(const struct judge *judge,
 	    !opener_is_loader_name(target->path, target->path_length))
 		return false;
 	return opener->expects_loader ||
-	       (!opener->is_met &&
-		clock_monotonic_ns() - judge->since_ns < NEW_HERE_NS);
+	       clock_monotonic_ns() - judge->since_ns < NEW_HERE_NS;
 }
 
 static uint32_t loader_facts(struct judge *judge, struct opener *opener,
@@ -209,7 +208,6 @@ void judge_remember(struct judge *judge, struct opener *opener,
 {
 	const struct policy_question *question = &judgement->question;
 
-	opener->is_met = true;
 	if (question->kind == POLICY_KIND_EXEC) {
 		opener->expects_open = judgement->answer.verdict != POLICY_DENY;
 		opener->expects_loader =

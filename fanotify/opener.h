@@ -39,7 +39,6 @@ struct opener {
 	bool fd_is_pidfd;
 	bool stale; /* has been seen to exec since program was read */
 	bool is_loader;
-	bool is_met;	     /* an event of it has been judged */
 	bool expects_loader; /* was allowed to exec what needs one */
 	bool expects_open;   /* was allowed to exec: its open comes next */
 	enum opener_privilege privilege;

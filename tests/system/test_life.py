@@ -243,6 +243,13 @@ tap.check("its gate does not", is_running(gate))
 time.sleep(0.3)
 gatekeeper = Gatekeeper(config(files=READ_OTHER), log="/mnt/third.log")
 gatekeeper.wait_for("took over from")
+# A new gate believes loaders, and nothing is gained by that.
+loader = "/lib64/ld-linux-x86-64.so.2"
+tap.check("a loader by hand runs nothing, just then", not any(
+    "ran" in run_as(PUPPY, [loader, "/usr/bin/perl", "-e", "print 'ran'"])
+    for _ in range(20)))
+tap.check("as root it does",
+          "ran" in run_as(0, [loader, "/usr/bin/perl", "-e", "print 'ran'"]))
 time.sleep(0.3)
 tap.check("but ends once there is a successor", not is_running(gate))
 found = load()
