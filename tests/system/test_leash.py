@@ -192,6 +192,22 @@ says("but not look away", leash("mode", "observe", uid=OPERATOR, group=64011),
      2, "only root")
 says("undo by the group", leash("undo", uid=OPERATOR, group=64011), 0, "live")
 
+# What reads the log is for those who may read it; init is root's.
+MEMBER = {"uid": OPERATOR, "group": 64011}
+says("root learns", leash("learn", "--refused", "--account", "puppy"), 0,
+     "rule(s)")
+for name, who in (("a member", MEMBER), ("a stranger", {"uid": KITTEN}),
+                  ("the account", {"uid": PUPPY})):
+    for what in (["learn", "--account", "puppy"], ["watch"],
+                 ["watch", "--top"], ["allow", "--last"]):
+        says(f"{name} does not read the log: {' '.join(what)}",
+             leash(*what, **who), 2, "log")
+    says(f"{name} makes no account", leash("init", "--yes", **who), 2,
+         "only root")
+says("a member checks", leash("check", **MEMBER), 0, "correct")
+says("a stranger, too", leash("check", uid=KITTEN), 0, "correct")
+says("the account runs no gatekeeper", leash("check", uid=PUPPY), 2)
+
 # Observe mode is said everywhere.
 says("mode observe", leash("mode", "observe"), 0, "OBSERVE MODE")
 tap.equal("nothing is refused", opened(), "ok")
