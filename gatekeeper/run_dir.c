@@ -193,6 +193,11 @@ void run_dir_remove(struct run_dir *dir)
 	rmdir(dir->path); /* stays where systemd made it, or others use it */
 }
 
+bool run_dir_has_strays(const struct run_dir *dir)
+{
+	return dir->stray_count > 0;
+}
+
 int run_dir_end_strays(struct run_dir *dir)
 {
 	int ended = 0;

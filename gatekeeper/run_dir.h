@@ -8,6 +8,7 @@
  * once its own are in place.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -32,6 +33,8 @@ int run_dir_folder(const struct run_dir *dir);
 
 /* Take our files away: the end of a clean stop. */
 void run_dir_remove(struct run_dir *dir);
+
+bool run_dir_has_strays(const struct run_dir *dir);
 
 /*
  * The helpers that the last gatekeeper left behind are remembered when the

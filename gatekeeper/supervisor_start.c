@@ -14,6 +14,7 @@
 #include "gatekeeper/status.h"
 
 #define START_TIMEOUT_NS (20 * CLOCK_NS_PER_S)
+#define LAST_ANSWER_NS	 (600 * CLOCK_NS_PER_MS) /* a gate takes 0.3 s at most */
 
 static void report_mount(void *context, const char *mount_point,
 			 const char *type, const char *problem)
@@ -225,6 +226,23 @@ static int wait_for_gates(struct supervisor *supervisor)
 	return r;
 }
 
+/*
+ * An open that began before our marks were there is a question to the
+ * predecessor's gate alone, and the kernel would allow it when that gate ends:
+ * give it the time in which a gate answers whatever there is.
+ */
+static int let_predecessor_finish(struct supervisor *supervisor)
+{
+	int64_t end_ns = clock_monotonic_ns() + LAST_ANSWER_NS;
+	int r = 0;
+
+	while (!r && run_dir_has_strays(supervisor->run_dir) &&
+	       clock_monotonic_ns() < end_ns)
+		r = supervisor->stopping ? -EINTR
+					 : supervisor_take_turn(supervisor);
+	return r;
+}
+
 int supervisor_start(struct supervisor *supervisor)
 {
 	int strays;
@@ -257,6 +275,9 @@ int supervisor_start(struct supervisor *supervisor)
 	if (!r)
 		r = supervisor_watch(supervisor, marks_fd(supervisor->marks),
 				     TAG_MOUNTS, EPOLLPRI);
+	if (r)
+		return r;
+	r = let_predecessor_finish(supervisor);
 	if (r)
 		return r;
 	strays = run_dir_end_strays(supervisor->run_dir);

@@ -258,6 +258,25 @@ tap.equal("nothing denied was opened in all that time",
 tap.check("and nothing allowed refused", isinstance(found, list) and
           set(found[1::2]) == {"ok"}, found[:100])
 
+# Many restarts: an open that the old gate alone was asked about is not let
+# through when that one ends.
+loads = [start_as(PUPPY, [PROBE, "hammer", "12", OTHER, FILE])
+         for _ in range(3)]
+time.sleep(0.3)
+restarts, end = 0, time.monotonic() + 11
+while time.monotonic() < end:
+    gatekeeper.process.send_signal(signal.SIGUSR1)
+    gatekeeper.process.wait(10)
+    restarts += 1
+    gatekeeper = Gatekeeper(config(files=READ_OTHER),
+                            log=f"/mnt/restart{restarts}.log")
+counts = [load.communicate()[0].split() for load in loads]
+tap.check("there were many restarts", restarts > 5, restarts)
+tap.equal("nothing denied was opened in any",
+          [int(count[2]) for count in counts], [0, 0, 0])
+tap.equal("and nothing allowed refused",
+          [int(count[1]) for count in counts], [0, 0, 0])
+
 # No account, no mark: harmless until there is one.
 gatekeeper.reload('watch = [ "/" ];')
 tap.equal("without accounts nobody is leashed", as_user(PUPPY, opening(FILE)),
