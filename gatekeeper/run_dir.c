@@ -58,6 +58,17 @@ static ssize_t read_link(int proc, pid_t pid, const char *name, char *ret,
 	return n;
 }
 
+/* Root's file, and nobody else's copy of that name. */
+static bool runs_roots_file(int proc, pid_t pid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%d/exe", (int)pid);
+	return fstatat(proc, path, &st, 0) == 0 && st.st_uid == 0 &&
+	       !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
 /*
  * By the name of its file: what is before that changes with mounts, and what
  * an upgrade has replaced is "NAME (deleted)".
@@ -74,7 +85,7 @@ static bool runs_helper(int proc, pid_t pid)
 	name = strrchr(target, '/');
 	for (size_t i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strncmp(name, names[i], strlen(names[i])))
-			return true;
+			return runs_roots_file(proc, pid);
 	return false;
 }
 
