@@ -7,7 +7,7 @@
  * whenever the file is of another version than this.
  */
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 
 extern const char schema_tables[];
 extern const char schema_views[]; /* sets the version, too */

@@ -154,6 +154,9 @@ static int add_account(struct compiler *compiler,
 	r = policy_builder_account(compiler->builder, name, entry->uid,
 				   &entry->index);
 	if (!r)
+		r = policy_builder_home(compiler->builder, entry->index,
+					entry->home);
+	if (!r)
 		r = give_uids(compiler, entry, entry->uid, entry->uid);
 	if (!r)
 		r = give_subordinate_uids(compiler, entry);
@@ -228,16 +231,6 @@ int accounts_collect(struct compiler *compiler, const config_setting_t *setting,
 	return r;
 }
 
-static int not_yet(struct compiler *compiler, const config_setting_t *setting,
-		   void *context)
-{
-	(void)context;
-	compiler_error(compiler, setting,
-		       "this version has no gate for it, so such rules would "
-		       "not hold; remove them");
-	return 0;
-}
-
 /* Profiles allow by list; where all but a list may run, that says nothing. */
 static int profile_programs(struct compiler *compiler,
 			    const config_setting_t *setting, void *context)
@@ -264,7 +257,7 @@ static int read_profile(struct compiler *compiler,
 		{"files", rules_files},
 		{"programs", profile_programs},
 		{"network", network_rules},
-		{"tools", not_yet},
+		{"tools", tools_rules},
 		{NULL, NULL},
 	};
 	const struct config_file *before = compiler->file, *file;
@@ -294,8 +287,10 @@ static int read_profile(struct compiler *compiler,
 	if (!file)
 		return 0;
 	compiler->file = file;
+	compiler->in_profile = true;
 	r = schema_read(compiler, config_root_setting(&file->config), keys,
 			account);
+	compiler->in_profile = false;
 	compiler->file = before;
 	return r;
 }
@@ -336,7 +331,7 @@ int accounts_compile(struct compiler *compiler, const config_setting_t *setting)
 		{"files", rules_files},
 		{"programs", rules_programs},
 		{"network", network_rules},
-		{"tools", not_yet},
+		{"tools", tools_rules},
 		{NULL, NULL},
 	};
 	int r = 0;

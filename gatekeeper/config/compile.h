@@ -4,9 +4,9 @@
  * compile - what the parts of config share while they read
  *
  * Private to gatekeeper/config.  config.c reads files and settings, accounts.c
- * the accounts, rules.c and network.c their rules, names.c whom they may ask
- * for names, rule_words.c what any rule
- * may carry, schema.c the shape of a group.
+ * the accounts, rules.c, network.c and tools.c their rules, names.c whom they
+ * may ask for names, rule_words.c what any rule may carry, schema.c the shape
+ * of a group.
  */
 
 #include <libconfig.h>
@@ -33,6 +33,8 @@ struct account_entry {
 	bool has_programs;
 	bool has_resolvers;
 	bool seen_in_this_file;
+	size_t tool_count;
+	uint32_t inspects; /* bits: what it has said itself, no profile */
 };
 
 struct compiler {
@@ -44,6 +46,7 @@ struct compiler {
 	struct config_file *files; /* main, drop-ins, then profiles */
 	size_t file_count;
 	const struct config_file *file; /* the one being read */
+	bool in_profile;
 
 	struct account_entry *accounts;
 	size_t account_count;
@@ -141,6 +144,14 @@ MUST_CHECK int names_resolvers(struct compiler *compiler,
 
 /* Those of resolv.conf for every account that names none. */
 MUST_CHECK int names_default_resolvers(struct compiler *compiler);
+
+/* tools.c: the group `tools`. */
+MUST_CHECK int tools_rules(struct compiler *compiler,
+			   const config_setting_t *setting, void *account);
+
+/* tools_inspect.c: its `inspect`. */
+MUST_CHECK int tools_inspect(struct compiler *compiler,
+			     const config_setting_t *setting, void *account);
 
 /* network.c: the group `network`. */
 MUST_CHECK int network_rules(struct compiler *compiler,

@@ -14,22 +14,11 @@
 #include <unistd.h>
 
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/policy/edge_table.h"
+#include "gatekeeper/policy/build_parts.h"
 #include "gatekeeper/policy/glob.h"
-#include "gatekeeper/policy/net_table.h"
-#include "gatekeeper/policy/texts.h"
 
-struct policy_builder {
-	struct policy_header header;
-	struct table uids, accounts, nodes, globs, rules, inodes, digests;
-	struct table watch, resolvers;
-	struct texts texts;
-	struct net_table nets;
-	struct edge_table edges;
-};
-
-static int add_text(struct policy_builder *builder, const char *text,
-		    struct policy_text *ret)
+int build_text(struct policy_builder *builder, const char *text,
+	       struct policy_text *ret)
 {
 	return texts_add(&builder->texts, text ? text : "",
 			 text ? strlen(text) : 0, ret);
@@ -68,6 +57,8 @@ struct policy_builder *policy_builder_free(struct policy_builder *builder)
 	free(builder->digests.entries);
 	free(builder->watch.entries);
 	free(builder->resolvers.entries);
+	free(builder->tools.entries);
+	free(builder->conditions.entries);
 	net_table_done(&builder->nets);
 	texts_done(&builder->texts);
 	free(builder);
@@ -97,13 +88,27 @@ int policy_builder_account(struct policy_builder *builder, const char *name,
 		.programs_default = POLICY_DENY,
 		.network_default = POLICY_DENY,
 		.inbound = POLICY_INBOUND_LOOPBACK,
+		.tools = POLICY_NONE,
+		.tools_default = POLICY_DENY,
 	};
 
-	if (add_text(builder, name, &account.name) ||
+	if (build_text(builder, name, &account.name) ||
+	    build_text(builder, "", &account.home) ||
 	    node_new(builder, 0, &account.files) ||
 	    node_new(builder, 0, &account.programs))
 		return -ENOMEM;
 	return table_add(&builder->accounts, &account, sizeof(account), ret);
+}
+
+int policy_builder_home(struct policy_builder *builder, uint32_t account,
+			const char *home)
+{
+	struct policy_text text;
+
+	if (build_text(builder, home, &text))
+		return -ENOMEM;
+	AT(builder->accounts, struct policy_account, account)->home = text;
+	return 0;
 }
 
 void policy_builder_account_mode(struct policy_builder *builder,
@@ -128,6 +133,9 @@ void policy_builder_account_default(struct policy_builder *builder,
 		break;
 	case POLICY_CLASS_NETWORK:
 		entry->network_default = verdict;
+		break;
+	case POLICY_CLASS_TOOLS:
+		entry->tools_default = verdict;
 		break;
 	}
 }
@@ -311,17 +319,16 @@ static bool conflicts(const struct policy_builder *builder, uint32_t node,
 }
 
 /* Complete rule, whose own fields are set, with what any rule may carry. */
-static int add_rule(struct policy_builder *builder,
-		    const struct policy_words *words, struct policy_rule *rule,
-		    uint32_t *ret)
+int build_rule(struct policy_builder *builder, const struct policy_words *words,
+	       struct policy_rule *rule, uint32_t *ret)
 {
 	rule->until_s = words->until_s;
 	rule->observe = words->observe;
 	rule->quiet = words->quiet;
-	if (add_text(builder, words->name ? words->name : words->origin,
-		     &rule->name) ||
-	    add_text(builder, words->origin, &rule->origin) ||
-	    add_text(builder, words->reason, &rule->reason))
+	if (build_text(builder, words->name ? words->name : words->origin,
+		       &rule->name) ||
+	    build_text(builder, words->origin, &rule->origin) ||
+	    build_text(builder, words->reason, &rule->reason))
 		return -ENOMEM;
 	return table_add(&builder->rules, rule, sizeof(*rule), ret);
 }
@@ -354,7 +361,7 @@ int policy_builder_rule(struct policy_builder *builder,
 				      sizeof(*spec->digest), &rule.digest))
 		return -ENOMEM;
 	rule.next = AT(builder->nodes, struct policy_node, node)->rules;
-	if (add_rule(builder, &spec->words, &rule, &index))
+	if (build_rule(builder, &spec->words, &rule, &index))
 		return -ENOMEM;
 	AT(builder->nodes, struct policy_node, node)->rules = index;
 
@@ -404,11 +411,11 @@ int policy_builder_net(struct policy_builder *builder,
 			.effect = (uint8_t)spec->effect,
 		};
 
-		if (add_rule(builder, &spec->words, &entry, rule))
+		if (build_rule(builder, &spec->words, &entry, rule))
 			return -ENOMEM;
 	}
 	reach.rule = *rule;
-	if (add_text(builder, spec->program, &reach.program))
+	if (build_text(builder, spec->program, &reach.program))
 		return -ENOMEM;
 	if (spec->host)
 		return add_to_host(builder, spec, &reach);
@@ -433,7 +440,7 @@ int policy_builder_watch(struct policy_builder *builder, const char *path)
 {
 	struct policy_text text;
 
-	if (add_text(builder, path, &text))
+	if (build_text(builder, path, &text))
 		return -ENOMEM;
 	return table_add(&builder->watch, &text, sizeof(text), NULL);
 }
@@ -453,8 +460,8 @@ int policy_builder_settings(struct policy_builder *builder,
 	header->names_label_max = settings->names_label_max;
 	header->names_per_minute = settings->names_per_minute;
 	header->follows_system = settings->follows_system;
-	if (add_text(builder, settings->database, &header->database) ||
-	    add_text(builder, settings->user, &header->user))
+	if (build_text(builder, settings->database, &header->database) ||
+	    build_text(builder, settings->user, &header->user))
 		return -ENOMEM;
 	return 0;
 }
@@ -508,6 +515,9 @@ static int write_tables(struct policy_builder *builder, int fd)
 		 sizeof(struct policy_reach)},
 		{&builder->resolvers, &h->resolvers,
 		 sizeof(struct policy_resolver)},
+		{&builder->tools, &h->tools, sizeof(struct policy_tool)},
+		{&builder->conditions, &h->conditions,
+		 sizeof(struct policy_condition)},
 		{&builder->texts.bytes, &h->strings, 1},
 		{&builder->watch, &h->watch, sizeof(struct policy_text)},
 	};

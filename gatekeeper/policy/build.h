@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "gatekeeper/base/cleanup.h"
@@ -20,6 +21,7 @@ enum policy_class {
 	POLICY_CLASS_FILES,
 	POLICY_CLASS_PROGRAMS,
 	POLICY_CLASS_NETWORK,
+	POLICY_CLASS_TOOLS,
 };
 
 /* What any rule may carry.  All texts here are borrowed. */
@@ -56,6 +58,27 @@ struct policy_net_spec {
 	struct policy_words words;
 };
 
+struct policy_condition_spec {
+	const char *field;
+	enum policy_operator compare;
+	const char *const *values;
+	size_t value_count; /* one, or alternatives to equal */
+	bool negated;
+	bool case_sensitive;
+};
+
+struct policy_tool_spec {
+	uint32_t account;
+	enum policy_effect effect; /* DENY or CALL */
+	const char *pattern;
+	const struct policy_condition_spec *conditions;
+	size_t condition_count;
+	uint32_t max; /* 0: no limit */
+	uint32_t per_s;
+	bool by_name_only;
+	struct policy_words words;
+};
+
 struct policy_settings {
 	enum policy_mode mode;
 	const char *database;
@@ -85,6 +108,8 @@ DEFINE_CLEANUP(struct policy_builder *, policy_builder_free)
 MUST_CHECK int policy_builder_account(struct policy_builder *builder,
 				      const char *name, uint32_t uid,
 				      uint32_t *ret);
+MUST_CHECK int policy_builder_home(struct policy_builder *builder,
+				   uint32_t account, const char *home);
 void policy_builder_account_mode(struct policy_builder *builder,
 				 uint32_t account, enum policy_mode mode);
 void policy_builder_account_default(struct policy_builder *builder,
@@ -113,6 +138,13 @@ MUST_CHECK int policy_builder_net(struct policy_builder *builder,
 				  uint32_t *rule);
 void policy_builder_inbound(struct policy_builder *builder, uint32_t account,
 			    enum policy_inbound inbound);
+
+MUST_CHECK int policy_builder_tool(struct policy_builder *builder,
+				   const struct policy_tool_spec *spec);
+void policy_builder_inspect(struct policy_builder *builder, uint32_t account,
+			    enum policy_inspect_kind kind,
+			    enum policy_inspect calls,
+			    enum policy_inspect results);
 
 MUST_CHECK int policy_builder_resolver(struct policy_builder *builder,
 				       uint32_t account,

@@ -72,6 +72,7 @@ static void apply_rules(struct walk *walk, const struct policy_node *node)
 			slot = rule->is_pattern ? &match->write_pattern
 						: &match->write;
 			break;
+		case POLICY_EFFECT_CALL:
 		case POLICY_EFFECT_REACH: /* none of these ask that */
 		default:
 			continue;

@@ -45,6 +45,14 @@ static bool mode_fits(uint32_t mode)
 	return mode == POLICY_MODE_ENFORCE || mode == POLICY_MODE_OBSERVE;
 }
 
+static bool inspect_fits(const uint8_t *actions)
+{
+	for (int i = 0; i < POLICY_INSPECT_ROOM; i++)
+		if (actions[i] > POLICY_INSPECT_DENY)
+			return false;
+	return true;
+}
+
 static bool find_tables(struct policy *policy)
 {
 	const struct policy_header *h = (const void *)policy->base;
@@ -70,6 +78,8 @@ static bool find_tables(struct policy *policy)
 	TABLE(nets);
 	TABLE(reaches);
 	TABLE(resolvers);
+	TABLE(tools);
+	TABLE(conditions);
 	TABLE(strings);
 	TABLE(watch);
 #undef TABLE
@@ -101,7 +111,12 @@ static bool accounts_fit(const struct policy *policy)
 		    !verdict_fits(account->programs_default) ||
 		    !verdict_fits(account->network_default) ||
 		    account->inbound < POLICY_INBOUND_DENY ||
-		    account->inbound > POLICY_INBOUND_ANY)
+		    account->inbound > POLICY_INBOUND_ANY ||
+		    !text_fits(policy, account->home) ||
+		    !index_fits(account->tools, h->tools) ||
+		    !verdict_fits(account->tools_default) ||
+		    !inspect_fits(account->inspect_calls) ||
+		    !inspect_fits(account->inspect_results))
 			return false;
 	}
 	for (uint32_t i = 0; i < h->watch.count; i++)
@@ -162,7 +177,7 @@ static bool rules_fit(const struct policy *policy)
 		    !list_fits(rule->next, i) ||
 		    !index_fits(rule->digest, h->digests) ||
 		    rule->effect < POLICY_EFFECT_DENY ||
-		    rule->effect > POLICY_EFFECT_REACH)
+		    rule->effect > POLICY_EFFECT_CALL)
 			return false;
 	}
 	for (uint32_t i = 0; i < h->inodes.count; i++)
@@ -193,11 +208,39 @@ static bool nets_fit(const struct policy *policy)
 	return empty_slot;
 }
 
+static bool tools_fit(const struct policy *policy)
+{
+	const struct policy_header *h = policy->header;
+
+	for (uint32_t i = 0; i < h->tools.count; i++) {
+		const struct policy_tool *tool = &policy->tools[i];
+
+		if (!text_fits(policy, tool->pattern) ||
+		    tool->rule >= h->rules.count || !list_fits(tool->next, i) ||
+		    tool->conditions > h->conditions.count ||
+		    tool->condition_count >
+			    h->conditions.count - tool->conditions ||
+		    (tool->max && !tool->per_s))
+			return false;
+	}
+	for (uint32_t i = 0; i < h->conditions.count; i++) {
+		const struct policy_condition *condition =
+			&policy->conditions[i];
+
+		if (!text_fits(policy, condition->field) ||
+		    !text_fits(policy, condition->value) ||
+		    condition->compare < POLICY_OPERATOR_EQUALS ||
+		    condition->compare > POLICY_OPERATOR_GLOB)
+			return false;
+	}
+	return true;
+}
+
 static int check(struct policy *policy)
 {
 	return find_tables(policy) && accounts_fit(policy) &&
 			       trie_fits(policy) && rules_fit(policy) &&
-			       nets_fit(policy)
+			       nets_fit(policy) && tools_fit(policy)
 		       ? 0
 		       : POLICY_BAD_IMAGE;
 }

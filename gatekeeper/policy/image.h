@@ -23,6 +23,8 @@
  *   reaches   ports, protocols and program of a network rule, listed by net
  *             or name
  *   resolvers whom accounts may ask for names
+ *   tools     patterns of tools' names, listed by account
+ *   conditions on a call's arguments, of one tool one behind the other
  *   strings   all text
  */
 
@@ -34,7 +36,7 @@
 #include "gatekeeper/policy/vocabulary.h"
 
 #define POLICY_IMAGE_MAGIC   UINT64_C(0x6c656173682d7031) /* leash-p1 */
-#define POLICY_IMAGE_VERSION 3
+#define POLICY_IMAGE_VERSION 4
 
 struct policy_span {
 	uint32_t offset; /* bytes from the start of the image */
@@ -64,6 +66,8 @@ struct policy_header {
 	struct policy_span nets; /* a power of two */
 	struct policy_span reaches;
 	struct policy_span resolvers;
+	struct policy_span tools;
+	struct policy_span conditions;
 	struct policy_span strings;
 	struct policy_span watch; /* policy_text: mount points */
 	struct policy_text database;
@@ -101,6 +105,12 @@ struct policy_account {
 	uint32_t network_default;
 	uint32_t inbound;	 /* enum policy_inbound */
 	uint64_t net_lengths[3]; /* bit n: it has nets of n bits */
+	struct policy_text home;
+	uint32_t tools; /* first of its list, or POLICY_NONE */
+	uint32_t tools_default;
+	/* enum policy_inspect, of what is called and of what comes of it */
+	uint8_t inspect_calls[POLICY_INSPECT_ROOM];
+	uint8_t inspect_results[POLICY_INSPECT_ROOM];
 };
 
 struct policy_node {
@@ -195,6 +205,28 @@ struct policy_resolver {
 	uint32_t zero;
 };
 
+struct policy_tool {
+	struct policy_text pattern; /* of the whole name */
+	uint32_t rule;
+	uint32_t next;	     /* a smaller index, or POLICY_NONE */
+	uint32_t conditions; /* the first, if it has any */
+	uint32_t condition_count;
+	uint32_t max; /* calls in per_s; 0: no limit */
+	uint32_t per_s;
+	uint32_t by_name_only; /* files, hosts, programs do not matter */
+	uint32_t zero;
+};
+
+struct policy_condition {
+	struct policy_text field; /* `a.b.0`; `*` is each */
+	struct policy_text value;
+	uint32_t compare; /* enum policy_operator */
+	uint8_t negated;  /* of all its alternatives together */
+	uint8_t case_sensitive;
+	uint8_t or_next; /* the next one is an alternative to it */
+	uint8_t zero;
+};
+
 struct policy;
 
 /* Expected outcome of policy_map(). */
@@ -263,6 +295,8 @@ struct policy {
 	const struct policy_net *nets;
 	const struct policy_reach *reaches;
 	const struct policy_resolver *resolvers;
+	const struct policy_tool *tools;
+	const struct policy_condition *conditions;
 	const char *strings;
 	const struct policy_text *watch;
 };

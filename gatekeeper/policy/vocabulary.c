@@ -19,6 +19,10 @@ const char *policy_kind_word(uint32_t kind)
 		return "accept";
 	case POLICY_KIND_RESOLVE:
 		return "resolve";
+	case POLICY_KIND_CALL:
+		return "call";
+	case POLICY_KIND_RESULT:
+		return "result";
 	}
 	return "?";
 }
@@ -47,6 +51,37 @@ const char *policy_verdict_word(uint32_t verdict)
 		return "deny";
 	case POLICY_OBSERVE:
 		return "observe";
+	}
+	return "?";
+}
+
+const char *policy_inspect_word(uint32_t kind)
+{
+	switch ((enum policy_inspect_kind)kind) {
+	case POLICY_INSPECT_SECRETS:
+		return "secrets";
+	case POLICY_INSPECT_PRIVILEGE:
+		return "privilege";
+	case POLICY_INSPECT_REMOTE:
+		return "remote";
+	case POLICY_INSPECT_DESTRUCTIVE:
+		return "destructive";
+	case POLICY_INSPECT_RISKY:
+		return "risky";
+	case POLICY_INSPECT_CARD:
+		return "card";
+	case POLICY_INSPECT_IBAN:
+		return "iban";
+	case POLICY_INSPECT_NATIONAL_ID:
+		return "national-id";
+	case POLICY_INSPECT_PHONE:
+		return "phone";
+	case POLICY_INSPECT_EMAIL:
+		return "email";
+	case POLICY_INSPECT_ADDRESS:
+		return "address";
+	case POLICY_INSPECT_KINDS:
+		break;
 	}
 	return "?";
 }
@@ -131,6 +166,24 @@ const char *policy_reason_text(uint32_t reason, uint32_t verdict)
 	case POLICY_REASON_LOST_FLOW:
 		return "how the connection began was not seen, so which host "
 		       "it wants is not known";
+	case POLICY_REASON_RATE:
+		return "called more often than the rule allows";
+	case POLICY_REASON_ARGUMENT_FILE:
+		return "an argument names a file that the account may not "
+		       "open";
+	case POLICY_REASON_ARGUMENT_HOST:
+		return "an argument names a host that the account may not "
+		       "reach";
+	case POLICY_REASON_ARGUMENT_PROGRAM:
+		return "an argument names a program that the account may not "
+		       "run";
+	case POLICY_REASON_FOUND:
+		return "it holds what must not pass";
+	case POLICY_REASON_UNREADABLE:
+		return "it cannot be understood";
+	case POLICY_REASON_CHANGED:
+		return "the tool's definition has changed, or gives "
+		       "orders, and nobody has trusted it since";
 	}
 	return "?";
 }

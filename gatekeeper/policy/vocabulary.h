@@ -20,6 +20,8 @@ enum policy_kind {
 	POLICY_KIND_CONNECT,  /* send to an address */
 	POLICY_KIND_ACCEPT,   /* answer somebody who connects to the account */
 	POLICY_KIND_RESOLVE,  /* ask for the address of a name */
+	POLICY_KIND_CALL,     /* call a tool */
+	POLICY_KIND_RESULT,   /* be shown what came of a call */
 };
 
 /* How a file is opened; UNKNOWN until it has been worth finding out. */
@@ -66,6 +68,13 @@ enum policy_reason {
 	POLICY_REASON_SPECIAL,	     /* a public name for a private address */
 	POLICY_REASON_LIMIT,	     /* more names than is usual: a tunnel? */
 	POLICY_REASON_LOST_FLOW,     /* in the middle, and never seen before */
+	POLICY_REASON_RATE,	     /* called too often */
+	POLICY_REASON_ARGUMENT_FILE, /* an argument names a file denied */
+	POLICY_REASON_ARGUMENT_HOST, /* or a host */
+	POLICY_REASON_ARGUMENT_PROGRAM, /* or a program, in a command */
+	POLICY_REASON_FOUND,		/* what was searched for was found */
+	POLICY_REASON_UNREADABLE,	/* the call cannot be understood */
+	POLICY_REASON_CHANGED,		/* the tool is not what it was */
 };
 
 /* What a rule does; a rule of `programs` is never asked about files. */
@@ -75,6 +84,7 @@ enum policy_effect {
 	POLICY_EFFECT_WRITE,
 	POLICY_EFFECT_RUN,
 	POLICY_EFFECT_REACH,
+	POLICY_EFFECT_CALL,
 };
 
 /* Protocols, as bits; a packet has one of them, a rule any. */
@@ -94,11 +104,50 @@ enum policy_inbound {
 	POLICY_INBOUND_ANY,
 };
 
+/* What a tool call and its result are searched for. */
+enum policy_inspect_kind {
+	POLICY_INSPECT_SECRETS,
+	POLICY_INSPECT_PRIVILEGE,   /* commands: ways to more rights */
+	POLICY_INSPECT_REMOTE,	    /* strangers' code, data sent away */
+	POLICY_INSPECT_DESTRUCTIVE, /* what cannot be undone */
+	POLICY_INSPECT_RISKY,	    /* what others see, or hard to undo */
+	POLICY_INSPECT_CARD,
+	POLICY_INSPECT_IBAN,
+	POLICY_INSPECT_NATIONAL_ID,
+	POLICY_INSPECT_PHONE,
+	POLICY_INSPECT_EMAIL,
+	POLICY_INSPECT_ADDRESS,
+	POLICY_INSPECT_KINDS,
+};
+
+#define POLICY_INSPECT_ROOM 16 /* for those to come */
+
+/* And what is done with what is found. */
+enum policy_inspect {
+	POLICY_INSPECT_NOT, /* not searched for */
+	POLICY_INSPECT_OBSERVE,
+	POLICY_INSPECT_REDACT,
+	POLICY_INSPECT_DENY,
+};
+
+/* How a condition compares; the negative ones are the same, negated. */
+enum policy_operator {
+	POLICY_OPERATOR_EQUALS = 1, /* several values: one of them */
+	POLICY_OPERATOR_CONTAINS,
+	POLICY_OPERATOR_STARTS_WITH,
+	POLICY_OPERATOR_ENDS_WITH,
+	POLICY_OPERATOR_MATCHES, /* a regular expression of PCRE2 */
+	POLICY_OPERATOR_GREATER_THAN,
+	POLICY_OPERATOR_LESS_THAN,
+	POLICY_OPERATOR_GLOB,
+};
+
 /* The word for each, as in the log and in --json; "?" for another number. */
 const char *policy_kind_word(uint32_t kind);
 const char *policy_access_word(uint32_t access);
 const char *policy_verdict_word(uint32_t verdict);
 const char *policy_protocol_word(uint32_t protocol);
+const char *policy_inspect_word(uint32_t kind);
 
 /* The sentence behind a reason: "no rule allows it (default deny)". */
 const char *policy_reason_text(uint32_t reason, uint32_t verdict);

@@ -88,7 +88,7 @@ int record_decode(const void *bytes, size_t length, struct record *ret)
 		.protocol = head.protocol,
 		.port = head.port,
 	};
-	if (head.kind < POLICY_KIND_OPEN || head.kind > POLICY_KIND_RESOLVE)
+	if (head.kind < POLICY_KIND_OPEN || head.kind > POLICY_KIND_RESULT)
 		return RECORD_MALFORMED;
 	for (int i = 0; i < RECORD_TEXT_COUNT; i++)
 		if (!take_text(&at, end, head.lengths[i], &record.texts[i]))

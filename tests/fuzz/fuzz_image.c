@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gatekeeper/policy/decide_flow.h"
+#include "gatekeeper/policy/decide_tool.h"
 #include "gatekeeper/policy/decide_host.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -68,6 +69,32 @@ static void ask_network(const struct policy *policy, uint32_t account)
 	(void)!policy_decide_flow(policy, &flow, &answer);
 }
 
+static bool holds(void *context, const struct policy *policy,
+		  const struct policy_condition *condition)
+{
+	(void)context;
+	return strlen(policy_text(policy, condition->field)) <
+	       strlen(policy_text(policy, condition->value));
+}
+
+static void ask_tools(const struct policy *policy, uint32_t account)
+{
+	static const char *const names[] = {"Bash", "mcp__files__read_file", "",
+					    "Task"};
+	struct policy_call call = {.account = account, .holds = holds};
+	struct policy_answer answer;
+	uint32_t tool;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		call.tool = names[i];
+		policy_decide_tool(policy, &call, &answer, &tool);
+		if (tool != POLICY_NONE &&
+		    tool >= policy_header(policy)->tools.count)
+			abort();
+		(void)policy_offers_tool(policy, account, names[i], 0);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct policy *policy = NULL;
@@ -82,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (uint32_t i = 0; i < count && i < 4; i++) {
 			ask(policy, i);
 			ask_network(policy, i);
+			ask_tools(policy, i);
 		}
 		(void)policy_account_of(policy, 1000);
 	}

@@ -34,7 +34,7 @@ def files(*patterns):
 
 
 SOURCES = files("gatekeeper/**/*.[ch]", "fanotify/*.[ch]", "nfqueue/*.[ch]",
-                "dns/*.[ch]", "store/*.[ch]",
+                "dns/*.[ch]", "store/*.[ch]", "toolcall/*.[ch]",
                 "tools/*.[ch]", "tests/**/*.[ch]", "bench/*.[ch]")
 
 
@@ -51,7 +51,7 @@ LAYERS = [("gatekeeper/base/", []),
           ("gatekeeper/wire/", ["gatekeeper/base/", "gatekeeper/policy/"])]
 SHARED = [folder for folder, _ in LAYERS]
 PROGRAMS = ["gatekeeper/", "fanotify/", "nfqueue/", "dns/", "store/",
-            "tools/"]
+            "toolcall/", "tools/"]
 
 problems = []
 for path in SOURCES:
@@ -99,7 +99,8 @@ for path in SOURCES:
                              r"[a-z][\w ]*[ \*]+\*?([a-z]\w+)\(", text, re.M):
         name = match.group(1)
         if noun in ("compile", "cleanup", "vocabulary", "image", "build",
-                    "decide", "decide_flow", "decide_host", "texts",
+                    "decide", "decide_flow", "decide_host", "decide_tool",
+                    "texts", "build_parts", "shell_parts",
                     "query_filter", "query_output",
                     "supervisor_parts", "leash_parts"):
             continue  # several nouns by design; their headers say which
