@@ -1,0 +1,40 @@
+#pragma once
+
+/*
+ * search - find what the rules describe, in one pass over a text
+ *
+ * Hyperscan looks for the triggers of all rules at once; where one is, PCRE2
+ * decides whether the rule matches there, and checks.h whether it can be what
+ * it looks like.  PCRE2 runs without its JIT: in the sandbox no memory may be
+ * both written and run.
+ *
+ * A search is used by one thread.  The text need not be UTF-8 nor end in NUL.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gatekeeper/base/cleanup.h"
+#include "toolcall/rules.h"
+
+struct search;
+
+/* What was found, and where: bytes from to before to. */
+typedef void (*search_fn)(void *context, const struct rule *rule, size_t from,
+			  size_t to);
+
+/* All of rules[]; -ENOTSUP on a processor that Hyperscan has no code for. */
+MUST_CHECK int search_new(struct search **ret);
+struct search *search_free(struct search *search);
+DEFINE_CLEANUP(struct search *, search_free)
+
+/*
+ * Call found for each finding of the kinds (bits: 1 << POLICY_INSPECT_...),
+ * those of one rule from left to right and apart from each other.
+ */
+MUST_CHECK int search_text(struct search *search, const char *text,
+			   size_t length, uint32_t kinds, search_fn found,
+			   void *context);
+
+/* Bytes that the compiled rules take. */
+size_t search_memory(const struct search *search);
