@@ -20,6 +20,7 @@
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/process.h"
 #include "gatekeeper/wire/control.h"
+#include "gatekeeper/wire/toolcall.h"
 
 #define HELPERS_MAX 32
 
@@ -76,7 +77,8 @@ static bool runs_roots_file(int proc, pid_t pid)
 static bool runs_helper(int proc, pid_t pid)
 {
 	static const char *const names[] = {"/leash-fanotify", "/leash-nfqueue",
-					    "/leash-dns", "/leash-store"};
+					    "/leash-dns", "/leash-store",
+					    "/leash-toolcall"};
 	char target[4096];
 	const char *name;
 
@@ -200,6 +202,7 @@ void run_dir_remove(struct run_dir *dir)
 {
 	unlinkat(dir->folder, CONTROL_SOCKET, 0); /* of one that died */
 	unlinkat(dir->folder, CONTROL_EXPLAIN, 0);
+	unlinkat(dir->folder, TOOLCALL_SOCKET, 0);
 	unlinkat(dir->folder, "lock", 0);
 	rmdir(dir->path); /* stays where systemd made it, or others use it */
 }

@@ -82,6 +82,7 @@ void status_put(const struct status *status, struct fields *reply)
 	put_pid(reply, "file_gate", status->gate);
 	put_pid(reply, "file_gate_spare", status->spare);
 	put_pid(reply, "net_gate", status->net);
+	put_pid(reply, "tool_gate", status->tool);
 	put_pid(reply, "store", status->store);
 	put_channels(status, reply);
 	if (status->locked_down)

@@ -18,7 +18,7 @@ struct status { /* all borrowed */
 	const char *reload_problem; /* or NULL */
 	uint64_t generation;	    /* in force everywhere */
 	size_t filesystems;
-	pid_t gate, spare, store, net; /* -1: none */
+	pid_t gate, spare, store, net, tool; /* -1: none */
 	bool locked_down;
 	const char *net_problem; /* "": none */
 	struct channel *const *channels;

@@ -70,10 +70,9 @@ static void start(struct store_keeper *keeper, const struct policy *policy)
 	char *arguments[] = {(char *)"leash-store", path, keep_days, max_mb,
 			     NULL};
 	const int fds[] = {
-		keeper->setup.wake,
-		keeper->setup.channel_fds[0],
-		keeper->setup.channel_fds[1],
-		keeper->setup.channel_fds[2],
+		keeper->setup.wake,	      keeper->setup.channel_fds[0],
+		keeper->setup.channel_fds[1], keeper->setup.channel_fds[2],
+		keeper->setup.channel_fds[3],
 	};
 	const struct helper_spec spec = {
 		.program = program,

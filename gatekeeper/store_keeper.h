@@ -13,8 +13,8 @@
 #include "gatekeeper/life.h"
 #include "gatekeeper/policy/image.h"
 
-/* gatekeeper's, the file gate's, the net gate's */
-#define STORE_KEEPER_CHANNELS 3
+/* gatekeeper's, the file gate's, the net gate's, the tool gate's */
+#define STORE_KEEPER_CHANNELS 4
 
 struct store_keeper;
 

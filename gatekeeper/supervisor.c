@@ -21,6 +21,7 @@ static const size_t channel_bytes[CHANNELS] = {
 	[CHANNEL_OWN] = (size_t)1 << 20,
 	[CHANNEL_GATE] = (size_t)16 << 20,
 	[CHANNEL_NET] = (size_t)4 << 20,
+	[CHANNEL_TOOL] = (size_t)1 << 20,
 };
 
 int supervisor_watch(struct supervisor *supervisor, int fd, enum tag tag,
@@ -105,6 +106,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	control_free(supervisor->control);
 	gates_free(supervisor->gates);
 	net_keeper_free(supervisor->net);
+	tool_keeper_free(supervisor->tool);
 	store_keeper_free(supervisor->store);
 	marks_free(supervisor->marks);
 	policy_free(supervisor->policy);
@@ -173,6 +175,8 @@ int supervisor_use_policy(struct supervisor *supervisor, int fd)
 		gates_set_policy(supervisor->gates, policy, image);
 	if (supervisor->net)
 		net_keeper_set_policy(supervisor->net, policy, image);
+	if (supervisor->tool)
+		tool_keeper_set_policy(supervisor->tool, policy, image);
 	policy_free(supervisor->policy);
 	fd_close(supervisor->policy_fd);
 	supervisor->policy = STEAL(policy);
@@ -271,7 +275,8 @@ static void announce(struct supervisor *supervisor)
 
 	if (supervisor->announced == header->generation ||
 	    gates_generation(supervisor->gates) != header->generation ||
-	    net_keeper_generation(supervisor->net) != header->generation)
+	    net_keeper_generation(supervisor->net) != header->generation ||
+	    !tool_keeper_has(supervisor->tool, header->generation))
 		return;
 	supervisor->announced = header->generation;
 	supervisor->life.generation = header->generation;
@@ -320,6 +325,7 @@ static void take_tick(struct supervisor *supervisor)
 	gates_tick(supervisor->gates, now_ns);
 	store_keeper_tick(supervisor->store, supervisor->policy, now_ns);
 	net_keeper_tick(supervisor->net, now_ns);
+	tool_keeper_tick(supervisor->tool, now_ns);
 	if (resolv_watch_changed(&supervisor->resolvers, now_ns) &&
 	    policy_header(supervisor->policy)->follows_system) {
 		life_note(&supervisor->life, "the system has changed its "
@@ -367,6 +373,9 @@ int supervisor_take_turn(struct supervisor *supervisor)
 		case TAG_NET:
 			net_keeper_dispatch(supervisor->net);
 			break;
+		case TAG_TOOL:
+			tool_keeper_dispatch(supervisor->tool);
+			break;
 		case TAG_CONTROL:
 			control_dispatch(supervisor->control);
 			break;
@@ -385,6 +394,7 @@ static int stop(struct supervisor *supervisor)
 	r = marks_clear(supervisor->marks);
 	gates_stop(supervisor->gates);
 	net_keeper_stop(supervisor->net);
+	supervisor->tool = tool_keeper_free(supervisor->tool);
 	life_note(&supervisor->life, "stopped; no account is leashed now");
 	store_keeper_stop(supervisor->store, supervisor->policy);
 	return r;

@@ -18,12 +18,14 @@
 #include "gatekeeper/run_dir.h"
 #include "gatekeeper/store_keeper.h"
 #include "gatekeeper/supervisor.h"
+#include "gatekeeper/tool_keeper.h"
 
 /* The channels to the store: gatekeeper's own, and one for each gate. */
 enum channel_of {
 	CHANNEL_OWN,
 	CHANNEL_GATE,
 	CHANNEL_NET,
+	CHANNEL_TOOL,
 	CHANNELS,
 };
 
@@ -35,6 +37,7 @@ enum tag {
 	TAG_LOADER,
 	TAG_STORE,
 	TAG_NET,
+	TAG_TOOL,
 	TAG_CONTROL,
 };
 
@@ -52,6 +55,7 @@ struct supervisor {
 
 	struct store_keeper *store;
 	struct net_keeper *net;
+	struct tool_keeper *tool;
 	struct resolv_watch resolvers;
 	struct control *control;
 	int64_t started_ns;

@@ -75,10 +75,12 @@ static int make_store(struct supervisor *supervisor)
 		.wake = supervisor->wake,
 		.channel_fds = {supervisor->channel_fds[CHANNEL_OWN],
 				supervisor->channel_fds[CHANNEL_GATE],
-				supervisor->channel_fds[CHANNEL_NET]},
+				supervisor->channel_fds[CHANNEL_NET],
+				supervisor->channel_fds[CHANNEL_TOOL]},
 		.channels = {supervisor->channels[CHANNEL_OWN],
 			     supervisor->channels[CHANNEL_GATE],
-			     supervisor->channels[CHANNEL_NET]},
+			     supervisor->channels[CHANNEL_NET],
+			     supervisor->channels[CHANNEL_TOOL]},
 		.life = &supervisor->life,
 	};
 	int r = store_keeper_new(&setup, &supervisor->store);
@@ -136,6 +138,25 @@ static int make_net(struct supervisor *supervisor)
 				TAG_NET, EPOLLIN);
 }
 
+static int make_tool(struct supervisor *supervisor)
+{
+	const struct tool_keeper_setup setup = {
+		.helpers_dir = supervisor->options.helpers_dir,
+		.run_folder = run_dir_folder(supervisor->run_dir),
+		.wake = supervisor->wake,
+		.channel_fd = supervisor->channel_fds[CHANNEL_TOOL],
+		.life = &supervisor->life,
+	};
+	int r = tool_keeper_new(&setup, &supervisor->tool);
+
+	if (r)
+		return r;
+	tool_keeper_set_policy(supervisor->tool, supervisor->policy,
+			       supervisor->policy_fd);
+	return supervisor_watch(supervisor, tool_keeper_fd(supervisor->tool),
+				TAG_TOOL, EPOLLIN);
+}
+
 static const struct policy *policy_in_force(void *context)
 {
 	const struct supervisor *supervisor = context;
@@ -158,6 +179,7 @@ static void put_status(void *context, struct fields *reply)
 		.filesystems = marks_count(supervisor->marks),
 		.store = store_keeper_pid(supervisor->store),
 		.net = net_keeper_pid(supervisor->net),
+		.tool = tool_keeper_pid(supervisor->tool),
 		.locked_down = gates_locked_down(supervisor->gates),
 		.net_problem = net_keeper_problem(supervisor->net),
 		.channels = supervisor->channels,
@@ -263,6 +285,8 @@ int supervisor_start(struct supervisor *supervisor)
 	life_note(&supervisor->life, "starting, %s",
 		  supervisor->options.source.path);
 	r = make_control(supervisor);
+	if (!r)
+		r = make_tool(supervisor);
 	if (!r)
 		r = make_net(supervisor);
 	if (!r)

@@ -17,7 +17,7 @@
 #include "gatekeeper/base/channel.h"
 
 /* gatekeeper's, the file gate's, the net gate's */
-#define DRAIN_CHANNELS 3
+#define DRAIN_CHANNELS 4
 
 struct drain;
 

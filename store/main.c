@@ -137,6 +137,7 @@ static int run(char **arguments)
 	CLEANUP(channel_free) struct channel *gatekeeper = NULL;
 	CLEANUP(channel_free) struct channel *gate = NULL;
 	CLEANUP(channel_free) struct channel *net = NULL;
+	CLEANUP(channel_free) struct channel *tool = NULL;
 	CLEANUP(drain_free) struct drain *drain = NULL;
 	const struct message ready = {.type = MESSAGE_READY};
 	const struct drain_limits limits = {
@@ -154,11 +155,14 @@ static int run(char **arguments)
 		r = channel_map(HELPER_FD_STORE_GATE, &gate);
 	if (!r)
 		r = channel_map(HELPER_FD_STORE_NET, &net);
+	if (!r)
+		r = channel_map(HELPER_FD_STORE_TOOL, &tool);
 	if (r)
 		return r;
 	channels[0] = gatekeeper;
 	channels[1] = gate;
 	channels[2] = net;
+	channels[3] = tool;
 	r = drain_new(arguments[1], channels, &limits, &drain);
 	if (!r)
 		r = confine();

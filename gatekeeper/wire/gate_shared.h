@@ -52,10 +52,14 @@ enum helper_fd {
 	HELPER_FD_STORE_GATEKEEPER = HELPER_FD_GROUP,
 	HELPER_FD_STORE_GATE,
 	HELPER_FD_STORE_NET,
+	HELPER_FD_STORE_TOOL,
 	/* net gate */
 	HELPER_FD_NET_CHANNEL = HELPER_FD_GROUP,
 	HELPER_FD_NET_MEMORY, /* struct net_memory */
 	HELPER_FD_NET_DNS,    /* leash-dns (wire/dns_link.h) */
+	/* tool gate */
+	HELPER_FD_TOOL_CHANNEL = HELPER_FD_GROUP,
+	HELPER_FD_TOOL_LISTENER, /* wire/toolcall.h */
 	/* leash-dns */
 	HELPER_FD_DNS_GATE = HELPER_FD_WAKE,
 };

@@ -1,0 +1,47 @@
+#pragma once
+
+/*
+ * toolcall - how to ask whether a tool may be called
+ *
+ * The socket is a stream; anybody may connect.  Who asks is what the kernel
+ * says (SO_PEERCRED): nobody can speak for another account, but root, who may
+ * name one.  Whoever connects should make sure that the other side is root,
+ * too: the socket is gatekeeper's.
+ *
+ * One request is one JSON object on one line, and so is its answer, in the
+ * same order.  Requests:
+ *
+ *   {"ask": "call", "tool": "Bash", "arguments": {"command": "ls"}}
+ *       server   the MCP server, if it is one's; its tool "t" is then known
+ *                as mcp__SERVER__t
+ *       cwd      what relative paths are relative to
+ *       client, session, agent   for the log
+ *       account  for root: judge as this account
+ *       explain  true: nothing is written down or counted
+ *   {"ask": "result", "tool": "Bash", "result": ANYTHING}
+ *       what came of a call, before the agent sees it
+ *   {"ask": "prompt", "text": "..."}
+ *       what a person tells the agent
+ *   {"ask": "offer", "tools": ["a", "b"], "server": "files"}
+ *       -> {"offered": [true, false]}: which are worth showing to the agent
+ *   {"ask": "withhold", "tool": "t", "server": "files", "why": "..."}
+ *       a definition was withheld; for the log alone
+ *   {"ask": "event", "event": "SessionStart", "detail": "..."}
+ *       for the log alone
+ *
+ * The answer to a call, a result or a prompt:
+ *
+ *   {"verdict": "allow", "deny" or "observe" (allowed, but would be denied),
+ *    "reason": a sentence, "rule": its name, if one decided,
+ *    "findings": [{"rule", "kind", "action", "path", "offset", "form"}],
+ *    "arguments" or "result" or "text": the same, with what is to be redacted
+ *        replaced; only where something was}
+ *
+ * No answer holds what was found.  A request that cannot be understood, is
+ * too big is answered with verdict "deny" and the reason,
+ * and the connection is closed where the next request cannot be found.
+ */
+
+#define TOOLCALL_FOLDER	     "/run/leash"
+#define TOOLCALL_SOCKET	     "toolcall.sock"
+#define TOOLCALL_REQUEST_MAX ((size_t)8 << 20) /* bytes, with the new line */
