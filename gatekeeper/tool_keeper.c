@@ -1,6 +1,8 @@
 #include "gatekeeper/tool_keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -114,15 +116,39 @@ static int watch(struct tool_keeper *keeper, int fd, enum tag tag)
 	return epoll_ctl(keeper->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+/* The folder of pinned definitions, beside the log: the gate's own. */
+static int open_pins(const struct policy *policy)
+{
+	const struct policy_header *header = policy_header(policy);
+	char path[4096], folder[4200];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s",
+		 policy_text(policy, header->database));
+	snprintf(folder, sizeof(folder), "%s/pins", dirname(path));
+	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	if (fchown(fd, header->user_uid, header->user_gid) < 0) {
+		fd_close(fd);
+		return -errno;
+	}
+	return fd;
+}
+
 static void start(struct tool_keeper *keeper, int64_t now_ns)
 {
 	const struct policy_header *header = policy_header(keeper->policy);
+	CLEANUP(fd_close) int pins = open_pins(keeper->policy);
 	char program[4096];
 	char *arguments[] = {(char *)"leash-toolcall", NULL};
 	const int fds[] = {
 		keeper->setup.wake,
 		keeper->setup.channel_fd,
 		keeper->listener,
+		pins,
 	};
 	const struct helper_spec spec = {
 		.program = program,
@@ -137,7 +163,7 @@ static void start(struct tool_keeper *keeper, int64_t now_ns)
 	keeper->start_after_ns = now_ns + CLOCK_NS_PER_S;
 	snprintf(program, sizeof(program), "%s/leash-toolcall",
 		 keeper->setup.helpers_dir);
-	r = helper_start(&spec, &keeper->gate);
+	r = pins < 0 ? pins : helper_start(&spec, &keeper->gate);
 	if (!r)
 		r = watch(keeper, keeper->gate.control, TAG_CONTROL);
 	if (!r)

@@ -2,9 +2,10 @@
  * leash-toolcall - the tool gate
  *
  * Started by gatekeeper alone, with the descriptors of wire/gate_shared.h.
- * Runs as its own user without any capability and opens no file: what it reads
- * was written by the agent, and what it judges by is mapped memory.  It may
- * look where a symlink leads, since that is what rules are about.
+ * Runs as its own user without any capability: what it reads was written by
+ * the agent, and what it judges by is mapped memory.  It may look where a
+ * symlink leads, since that is what rules are about, and write the folder of
+ * pinned definitions, which is all that is its own.
  */
 
 #include <errno.h>
@@ -33,6 +34,9 @@ static int confine(void)
 		SCMP_SYS(readlink),   SCMP_SYS(readlinkat),
 		SCMP_SYS(getcwd),     SCMP_SYS(fcntl),
 		SCMP_SYS(mremap),     SCMP_SYS(madvise),
+		SCMP_SYS(openat),     SCMP_SYS(renameat),
+		SCMP_SYS(renameat2),  SCMP_SYS(fsync),
+		SCMP_SYS(getdents64), SCMP_SYS(lseek),
 	};
 	int r = sandbox_keep(NULL, 0);
 
@@ -49,6 +53,7 @@ static int run(void)
 {
 	CLEANUP(channel_free) struct channel *channel = NULL;
 	CLEANUP(judge_free) struct judge *judge = NULL;
+	CLEANUP(pins_free) struct pins *pins = NULL;
 	CLEANUP(server_free) struct server *server = NULL;
 	const struct message ready = {.type = MESSAGE_READY};
 	struct server_ends ends = {
@@ -68,7 +73,9 @@ static int run(void)
 		return -EIO;
 	r = judge_new(&judge);
 	if (!r)
-		r = server_new(&ends, judge, &server);
+		r = pins_new(HELPER_FD_TOOL_PINS, &pins);
+	if (!r)
+		r = server_new(&ends, judge, pins, &server);
 	if (!r)
 		r = confine();
 	if (!r)

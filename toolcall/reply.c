@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "gatekeeper/base/escape.h"
-#include "gatekeeper/policy/decide_tool.h"
 
 static const char *action_word(enum policy_inspect action)
 {
@@ -102,28 +101,12 @@ char *reply_verdict(const struct policy *policy, const struct request *request,
 	return line(object);
 }
 
-char *reply_offer(const struct policy *policy, uint32_t account,
-		  const struct request *request, int64_t now_s)
+char *reply_value(const char *key, json_t *value)
 {
-	json_t *object = json_object(), *offered = json_array(), *name;
-	char whole[REQUEST_TOOL_MAX];
-	size_t index;
+	json_t *object = json_object();
 
-	json_array_foreach(request->body, index, name)
-	{
-		const char *tool = json_string_value(name);
-		bool yes = tool &&
-			   snprintf(whole, sizeof(whole),
-				    request->server ? "mcp__%s__%s" : "%s%s",
-				    request->server ? request->server : "",
-				    tool) < (int)sizeof(whole);
-
-		if (yes && account != POLICY_NONE)
-			yes = policy_offers_tool(policy, account, whole, now_s);
-		json_array_append_new(offered, json_boolean(yes));
-	}
 	json_object_set_new(object, "verdict", json_string("allow"));
-	json_object_set_new(object, "offered", offered);
+	json_object_set_new(object, key, value);
 	return line(object);
 }
 

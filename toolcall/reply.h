@@ -13,6 +13,6 @@
  * memory. */
 char *reply_verdict(const struct policy *policy, const struct request *request,
 		    const struct verdict *verdict);
-char *reply_offer(const struct policy *policy, uint32_t account,
-		  const struct request *request, int64_t now_s);
+/* One member beside the verdict, which is "allow"; value is taken over. */
+char *reply_value(const char *key, json_t *value);
 char *reply_plain(const char *verdict, const char *reason);

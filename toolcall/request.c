@@ -80,8 +80,9 @@ static int read_ask(struct request *request, const char **ret_problem)
 		{"call", REQUEST_CALL, "arguments", true},
 		{"result", REQUEST_RESULT, "result", true},
 		{"prompt", REQUEST_PROMPT, "text", false},
-		{"offer", REQUEST_OFFER, "tools", false},
-		{"withhold", REQUEST_WITHHOLD, NULL, true},
+		{"define", REQUEST_DEFINE, "tools", false},
+		{"pending", REQUEST_PENDING, NULL, false},
+		{"trust", REQUEST_TRUST, NULL, true},
 		{"event", REQUEST_EVENT, NULL, false},
 	};
 	const char *ask = text_of(request->root, "ask");
@@ -99,8 +100,8 @@ static int read_ask(struct request *request, const char **ret_problem)
 				json_object_get(request->root, asks[i].body);
 		return 0;
 	}
-	return wrong(ret_problem, "ask is call, result, prompt, offer, "
-				  "withhold or event");
+	return wrong(ret_problem, "ask is call, result, prompt, define, "
+				  "event, pending or trust");
 }
 
 /* mcp__SERVER__TOOL, as the agents write it. */
@@ -110,6 +111,7 @@ static int name_tool(struct request *request, const char **ret_problem)
 	int length;
 
 	request->server = text_of(request->root, "server");
+	request->own = tool;
 	if (!tool)
 		tool = request->ask == REQUEST_PROMPT ? "prompt" : "";
 	length = request->server
@@ -149,9 +151,8 @@ int request_read(const char *text, size_t length, struct request *ret,
 	request.session = text_of(request.root, "session");
 	request.account = text_of(request.root, "account");
 	request.event = text_of(request.root, "event");
-	request.detail =
-		text_of(request.root,
-			request.ask == REQUEST_WITHHOLD ? "why" : "detail");
+	request.detail = text_of(request.root, "detail");
+	request.digest = text_of(request.root, "digest");
 	request.explain =
 		json_is_true(json_object_get(request.root, "explain"));
 	*ret = request;

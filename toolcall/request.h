@@ -14,9 +14,10 @@ enum request_ask {
 	REQUEST_CALL,
 	REQUEST_RESULT,
 	REQUEST_PROMPT,
-	REQUEST_OFFER,
-	REQUEST_WITHHOLD,
+	REQUEST_DEFINE,
 	REQUEST_EVENT,
+	REQUEST_PENDING,
+	REQUEST_TRUST,
 };
 
 #define REQUEST_TOOL_MAX 512
@@ -32,7 +33,9 @@ struct request {
 	const char *client;  /* or NULL */
 	const char *session; /* or NULL */
 	const char *account; /* or NULL */
-	const char *detail;  /* why, or event and detail; or NULL */
+	const char *detail;  /* or NULL */
+	const char *digest;  /* or NULL */
+	const char *own;     /* the tool's own name, or NULL */
 	const char *event;   /* or NULL */
 	bool explain;
 	bool exact; /* false: some number was too big to be kept */

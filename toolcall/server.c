@@ -12,8 +12,8 @@
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/wire/message.h"
-#include "gatekeeper/wire/record.h"
 #include "gatekeeper/wire/toolcall.h"
+#include "toolcall/answers.h"
 #include "toolcall/reply.h"
 
 #define READ_BYTES 65536
@@ -37,12 +37,10 @@ struct client {
 
 struct server {
 	struct server_ends ends;
-	struct judge *judge;
+	struct answers answers;
 	struct policy *policy; /* owned; NULL at first */
 	int epoll;	       /* owned */
 	struct client clients[SERVER_CLIENTS_MAX];
-	struct verdict verdict; /* big, so not on the stack */
-	char record[RECORD_SIZE_MAX * 2];
 	bool listens;
 	bool stopping;
 };
@@ -56,7 +54,7 @@ static int watch(struct server *server, int fd, uint32_t tag, uint32_t events,
 }
 
 int server_new(const struct server_ends *ends, struct judge *judge,
-	       struct server **ret)
+	       struct pins *pins, struct server **ret)
 {
 	CLEANUP(server_free) struct server *server = calloc(1, sizeof(*server));
 	int r;
@@ -64,7 +62,10 @@ int server_new(const struct server_ends *ends, struct judge *judge,
 	if (!server)
 		return -ENOMEM;
 	server->ends = *ends;
-	server->judge = judge;
+	server->answers.judge = judge;
+	server->answers.pins = pins;
+	server->answers.channel = ends->channel;
+	server->answers.wake = ends->wake;
 	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
 		server->clients[i].fd = -1;
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -105,11 +106,12 @@ static int load_policy(struct server *server, int fd, uint64_t *ret_generation)
 	int r = policy_map(fd, &policy);
 
 	if (!r)
-		r = judge_use(server->judge, policy);
+		r = judge_use(server->answers.judge, policy);
 	if (r)
 		return r < 0 ? r : -EINVAL;
 	policy_free(server->policy);
 	server->policy = STEAL(policy);
+	server->answers.policy = server->policy;
 	*ret_generation = policy_header(server->policy)->generation;
 	if (!server->listens) {
 		server->listens = true;
@@ -157,110 +159,7 @@ static int take_message(struct server *server)
 	}
 }
 
-/* ---- the log */
-
-static void put_record(struct server *server, const struct client *client,
-		       const struct request *request, uint32_t account,
-		       const struct verdict *verdict)
-{
-	const struct policy_answer *answer = &verdict->answer;
-	const struct policy *policy = server->policy;
-	struct record record = {
-		.time_ns = clock_realtime_ns(),
-		.generation = policy_header(policy)->generation,
-		.kind = request->ask == REQUEST_RESULT ? POLICY_KIND_RESULT
-						       : POLICY_KIND_CALL,
-		.verdict = answer->verdict,
-		.reason = answer->reason,
-		.uid = client->peer.uid,
-		.pid = (uint32_t)client->peer.pid,
-	};
-	uint64_t one = 1;
-	size_t length;
-
-	record_set(&record, RECORD_TEXT_ACCOUNT,
-		   policy_text(policy, policy_account(policy, account)->name));
-	if (answer->rule != POLICY_NONE)
-		record_set(
-			&record, RECORD_TEXT_RULE,
-			policy_text(policy,
-				    policy_rule(policy, answer->rule)->name));
-	record_set(&record, RECORD_TEXT_PROGRAM, request->client);
-	record_set(&record, RECORD_TEXT_TARGET, request->tool);
-	record_set(&record, RECORD_TEXT_NOTE,
-		   verdict->detail[0] ? verdict->detail : NULL);
-	length = record_encode(&record, server->record);
-	if (channel_put(server->ends.channel, server->record, length,
-			record_is_important(&record)) == 0 &&
-	    channel_wants_wake(server->ends.channel) &&
-	    write(server->ends.wake, &one, sizeof(one)) < 0)
-		log_warning("cannot wake the store: %m");
-}
-
 /* ---- requests */
-
-static uint32_t find_account(const struct server *server, const char *name)
-{
-	const struct policy *policy = server->policy;
-
-	for (uint32_t i = 0; i < policy_header(policy)->accounts.count; i++)
-		if (!strcmp(name, policy_text(policy,
-					      policy_account(policy, i)->name)))
-			return i;
-	return POLICY_NONE;
-}
-
-/* What is told for the log alone: a definition withheld, a session's start. */
-static void note_event(struct server *server, const struct client *client,
-		       struct request *request, uint32_t account)
-{
-	struct verdict *verdict = &server->verdict;
-	bool withheld = request->ask == REQUEST_WITHHOLD;
-
-	memset(verdict, 0, sizeof(*verdict));
-	verdict->answer = (struct policy_answer){
-		.verdict = withheld ? POLICY_DENY : POLICY_ALLOW,
-		.reason = withheld ? POLICY_REASON_CHANGED : POLICY_REASON_RULE,
-		.rule = POLICY_NONE,
-	};
-	if (!withheld)
-		snprintf(request->tool, sizeof(request->tool), "%s",
-			 request->event ? request->event : "event");
-	snprintf(verdict->detail, sizeof(verdict->detail), "%.900s",
-		 request->detail ? request->detail : "");
-	put_record(server, client, request, account, verdict);
-}
-
-static char *answer(struct server *server, const struct client *client,
-		    struct request *request)
-{
-	uint32_t account = policy_account_of(server->policy, client->peer.uid);
-	struct asker asker = {
-		.uid = client->peer.uid,
-		.now_ns = clock_monotonic_ns(),
-		.now_s = clock_realtime_ns() / CLOCK_NS_PER_S,
-	};
-
-	if (client->peer.uid == 0 && request->account) {
-		account = find_account(server, request->account);
-		if (account == POLICY_NONE)
-			return reply_plain("deny", "there is no such account");
-	}
-	if (request->ask == REQUEST_OFFER)
-		return reply_offer(server->policy, account, request,
-				   asker.now_s);
-	if (account == POLICY_NONE)
-		return reply_plain("allow", "not a leashed account");
-	if (request->ask == REQUEST_WITHHOLD || request->ask == REQUEST_EVENT) {
-		note_event(server, client, request, account);
-		return reply_plain("allow", "written down");
-	}
-	asker.account = account;
-	judge_request(server->judge, &asker, request, &server->verdict);
-	if (server->verdict.answer.log && !request->explain)
-		put_record(server, client, request, account, &server->verdict);
-	return reply_verdict(server->policy, request, &server->verdict);
-}
 
 /* Send what there is; what is not taken waits. */
 static void send_reply(struct server *server, struct client *client)
@@ -338,7 +237,7 @@ static void serve(struct server *server, struct client *client)
 	}
 	r = request_read(client->bytes, length, &request, &problem);
 	reply = r ? reply_plain("deny", r > 0 ? problem : "no memory")
-		  : answer(server, client, &request);
+		  : answers_give(&server->answers, &client->peer, &request);
 	if (!r)
 		request_done(&request);
 	/* What it said may be a secret. */

@@ -10,6 +10,7 @@
 #include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/cleanup.h"
 #include "toolcall/judge.h"
+#include "toolcall/pins.h"
 
 #define SERVER_CLIENTS_MAX 256
 #define SERVER_CLIENTS_UID 64 /* of one uid */
@@ -25,7 +26,7 @@ struct server_ends {
 };
 
 MUST_CHECK int server_new(const struct server_ends *ends, struct judge *judge,
-			  struct server **ret);
+			  struct pins *pins, struct server **ret);
 struct server *server_free(struct server *server);
 DEFINE_CLEANUP(struct server *, server_free)
 

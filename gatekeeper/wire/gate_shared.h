@@ -60,6 +60,7 @@ enum helper_fd {
 	/* tool gate */
 	HELPER_FD_TOOL_CHANNEL = HELPER_FD_GROUP,
 	HELPER_FD_TOOL_LISTENER, /* wire/toolcall.h */
+	HELPER_FD_TOOL_PINS,	 /* its folder */
 	/* leash-dns */
 	HELPER_FD_DNS_GATE = HELPER_FD_WAKE,
 };

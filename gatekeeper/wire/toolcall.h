@@ -22,14 +22,18 @@
  *       what came of a call, before the agent sees it
  *   {"ask": "prompt", "text": "..."}
  *       what a person tells the agent
- *   {"ask": "offer", "tools": ["a", "b"], "server": "files"}
- *       -> {"offered": [true, false]}: which are worth showing to the agent
- *   {"ask": "withhold", "tool": "t", "server": "files", "why": "..."}
- *       a definition was withheld; for the log alone
+ *   {"ask": "define", "server": "files", "tools": [DEFINITION, ...]}
+ *       the tools that a server offers, as MCP's tools/list has them
+ *       -> {"withheld": [null, "a reason", ...]}: null may be shown
  *   {"ask": "event", "event": "SessionStart", "detail": "..."}
  *       for the log alone
+ *   {"ask": "pending", "account": "puppy"}
+ *       root: definitions that are withheld and could be trusted
+ *       -> {"pending": [{server, tool, why, before, now, digest}]}
+ *   {"ask": "trust", "account", "server", "tool", "digest"}
+ *       root: show it from now on
  *
- * The answer to a call, a result or a prompt:
+ * The answer to a call, a result or a prompt (whose text may be any JSON):
  *
  *   {"verdict": "allow", "deny" or "observe" (allowed, but would be denied),
  *    "reason": a sentence, "rule": its name, if one decided,

@@ -277,9 +277,6 @@ def test_who():
               "allow")
     tap.equal("or for another",
               call("WebSearch", account="kitten")["verdict"], "deny")
-    offered = as_user(PUPPY, ask, {"ask": "offer", "server": "files",
-                                   "tools": ["read", "delete_all", "x"]})
-    tap.equal("which to show", offered["offered"], [True, False, True])
 
 
 def test_bad_requests():

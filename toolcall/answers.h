@@ -1,0 +1,31 @@
+#pragma once
+
+/*
+ * answers - the answer to a request, and its record in the log
+ */
+
+#include <sys/socket.h>
+
+#include "gatekeeper/base/channel.h"
+#include "gatekeeper/base/cleanup.h"
+#include "gatekeeper/wire/record.h"
+#include "toolcall/judge.h"
+#include "toolcall/pins.h"
+
+struct answers { /* all borrowed */
+	struct judge *judge;
+	struct pins *pins;
+	struct channel *channel;
+	int wake;
+	const struct policy *policy;
+	/* Big, so not on the stack. */
+	struct verdict verdict;
+	char record[RECORD_SIZE_MAX * 2];
+};
+
+/*
+ * Answer what peer asks: a line, owned by the caller and freed by free();
+ * NULL: no memory.
+ */
+char *answers_give(struct answers *answers, const struct ucred *peer,
+		   struct request *request);
