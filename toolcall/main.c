@@ -37,6 +37,7 @@ static int confine(void)
 		SCMP_SYS(openat),     SCMP_SYS(renameat),
 		SCMP_SYS(renameat2),  SCMP_SYS(fsync),
 		SCMP_SYS(getdents64), SCMP_SYS(lseek),
+		SCMP_SYS(pread64),
 	};
 	int r = sandbox_keep(NULL, 0);
 

@@ -1,0 +1,192 @@
+/*
+ * leash-hook - an agent's hook: may this tool be called?  See leash-hook(1)
+ *
+ * Whatever goes wrong ends with exit code 2 and a reason on standard error,
+ * which the agents take as no: any other failure of a hook they pass over.
+ */
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gatekeeper/base/cleanup.h"
+#include "gatekeeper/wire/toolcall.h"
+#include "tools/hook_formats.h"
+#include "tools/tool_client.h"
+
+#define EXIT_BLOCKED 2
+#define REASON_MAX   2200
+
+static int blocked(const char *reason)
+{
+	fprintf(stderr, "Blocked by Leash: %s\n", reason);
+	return EXIT_BLOCKED;
+}
+
+static const char *word_of(const json_t *reply, const char *key)
+{
+	const char *word = json_string_value(json_object_get(reply, key));
+
+	return word ? word : "";
+}
+
+static bool is_denied(const json_t *reply)
+{
+	const char *verdict = word_of(reply, "verdict");
+
+	/* Whatever is no yes is no. */
+	return strcmp(verdict, "allow") && strcmp(verdict, "observe");
+}
+
+static void print(const json_t *answer)
+{
+	json_dumpf(answer, stdout, JSON_COMPACT);
+	putchar('\n');
+}
+
+/* The agent's own question: both, where there are two. */
+static json_t *ask(struct tool_client *client,
+		   const struct hook_question *question,
+		   const char **ret_problem)
+{
+	json_t *reply = tool_client_ask(client, question->request, ret_problem);
+
+	if (!reply || is_denied(reply) || !question->then)
+		return reply;
+	json_decref(reply);
+	return tool_client_ask(client, question->then, ret_problem);
+}
+
+static int answer(const struct hook_format *format, const json_t *input)
+{
+	struct hook_question question = {.input = input};
+	struct tool_client client = TOOL_CLIENT_NONE;
+	struct hook_verdict verdict;
+	char reason[REASON_MAX];
+	const char *problem;
+	json_t *reply, *said;
+
+	if (!format->read(input, &question))
+		return blocked("this is no event that leash-hook knows; see "
+			       "leash-hook(1)");
+	reply = ask(&client, &question, &problem);
+	tool_client_done(&client);
+	if (!reply) {
+		json_decref(question.request);
+		json_decref(question.then);
+		return blocked(problem);
+	}
+	snprintf(reason, sizeof(reason), "%s%s",
+		 is_denied(reply) ? "Blocked by Leash: " : "Leash: ",
+		 word_of(reply, "reason"));
+	verdict = (struct hook_verdict){
+		.denied = is_denied(reply),
+		.reason = reason,
+		.changed = json_object_get(reply, "arguments"),
+	};
+	said = format->answer(&question, &verdict);
+	if (said)
+		print(said);
+	json_decref(said);
+	json_decref(reply);
+	json_decref(question.request);
+	json_decref(question.then);
+	return 0;
+}
+
+/* The question as wire/toolcall.h has it, and its answer likewise. */
+static int answer_plain(const json_t *input)
+{
+	struct tool_client client = TOOL_CLIENT_NONE;
+	const char *problem;
+	json_t *reply = tool_client_ask(&client, input, &problem);
+	int code;
+
+	tool_client_done(&client);
+	if (!reply)
+		return blocked(problem);
+	print(reply);
+	code = is_denied(reply) ? blocked(word_of(reply, "reason")) : 0;
+	json_decref(reply);
+	return code;
+}
+
+static bool read_input(char **ret, size_t *ret_length)
+{
+	size_t length = 0, room = 0;
+	char *text = NULL;
+	ssize_t n;
+
+	do {
+		if (room - length < 65536) {
+			char *grown = realloc(text, room * 2 + 131072);
+
+			if (!grown || room > TOOLCALL_REQUEST_MAX) {
+				free(grown ? grown : text);
+				return false;
+			}
+			text = grown;
+			room = room * 2 + 131072;
+		}
+		n = read(STDIN_FILENO, text + length, room - length);
+		if (n > 0)
+			length += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	if (n < 0) {
+		free(text);
+		return false;
+	}
+	*ret = text;
+	*ret_length = length;
+	return true;
+}
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"Usage: leash-hook FORMAT < EVENT\n"
+		"       FORMAT is %s\n",
+		hook_formats_names);
+	return EXIT_BLOCKED;
+}
+
+int main(int argc, char **argv)
+{
+	const struct hook_format *format = NULL;
+	CLEANUP_FREE char *text = NULL;
+	size_t length = 0;
+	json_t *input;
+	int code;
+
+	if (argc == 2 && !strcmp(argv[1], "--version")) {
+		puts("leash-hook " LEASH_VERSION);
+		return 0;
+	}
+	if (argc != 2)
+		return usage();
+	if (strcmp(argv[1], "auto") && strcmp(argv[1], "json")) {
+		format = hook_formats_find(argv[1]);
+		if (!format)
+			return usage();
+	}
+	if (!read_input(&text, &length))
+		return blocked("its input cannot be read, or is over 8 MiB");
+	input = tool_client_read(text, length);
+	if (!json_is_object(input)) {
+		json_decref(input);
+		return blocked("its input is no JSON object, or has a key "
+			       "twice");
+	}
+	if (!strcmp(argv[1], "json"))
+		code = answer_plain(input);
+	else
+		code = answer(format ? format : hook_formats_guess(input),
+			      input);
+	json_decref(input);
+	if (fflush(stdout) || ferror(stdout))
+		return blocked("its answer cannot be written");
+	return code;
+}
