@@ -239,6 +239,11 @@ static const char *place(struct edit *edit, const struct wanted *wanted,
 	if (!strcmp(section, "program.allow") ||
 	    !strcmp(section, "program.deny"))
 		return "programs.list";
+	*ret_key = "tool";
+	if (!strcmp(section, "tool.allow"))
+		return "tools.allow";
+	if (!strcmp(section, "tool.deny"))
+		return "tools.deny";
 	*ret_key = strchr(wanted->what, '/') ||
 				   address_read(wanted->what, &address)
 			   ? "net"

@@ -23,7 +23,7 @@ static const char sql[] =
 	"SELECT account, kind, access, target, host, host_source, port,"
 	" protocol, reason, rule FROM verdicts WHERE verdict IN ('deny', "
 	"'observe')"
-	" AND kind IN ('open', 'list', 'exec', 'connect', 'resolve')"
+	" AND kind IN ('open', 'list', 'exec', 'connect', 'resolve', 'call')"
 	" AND (?1 IS NULL OR account = ?1) ORDER BY seq DESC LIMIT 1";
 
 static const char *column(sqlite3_stmt *row, enum column column)
@@ -63,6 +63,17 @@ static void take_file(sqlite3_stmt *row, struct last_denial *ret)
 		ret->what[0] = '\0';
 }
 
+/* By its name, or by what was in it: then no rule for the tool helps. */
+static void take_tool(sqlite3_stmt *row, struct last_denial *ret)
+{
+	COPY(ret->rule, "tool.allow");
+	COPY(ret->target, column(row, COLUMN_TARGET));
+	if (!strcmp(column(row, COLUMN_REASON),
+		    policy_reason_text(POLICY_REASON_DEFAULT, POLICY_DENY)) &&
+	    !strpbrk(ret->target, "*?[\\"))
+		COPY(ret->what, ret->target);
+}
+
 static int take(sqlite3_stmt *row, struct last_denial *ret)
 {
 	const char *reason = column(row, COLUMN_REASON);
@@ -72,6 +83,8 @@ static int take(sqlite3_stmt *row, struct last_denial *ret)
 	COPY(ret->kind, column(row, COLUMN_KIND));
 	if (!strcmp(ret->kind, "connect") || !strcmp(ret->kind, "resolve"))
 		take_host(row, ret);
+	else if (!strcmp(ret->kind, "call"))
+		take_tool(row, ret);
 	else
 		take_file(row, ret);
 	/* Against a rule that denies, one that allows may be of no use. */

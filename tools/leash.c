@@ -24,16 +24,19 @@ static const struct {
 	 "[--denied] [--account A] [--kind KIND]\n"
 	 "             [--path GLOB] [--program GLOB] [--top | --json]"},
 	{"explain", leash_explain,
-	 "file|exec|host WHAT [--write] [--account A] [--json]"},
+	 "file|exec|host WHAT [--write] [--account A] [--json]\n"
+	 "       leash explain tool NAME [ARGUMENTS] [--account A] [--json]"},
 	{"allow", leash_allow,
-	 "file|program|host WHAT [--account A] [--for 1h] [--why TEXT]\n"
-	 "             [--write] [--protocol P] [--program FILE] [--dry-run]\n"
+	 "file|program|host|tool WHAT [--account A] [--for 1h]\n"
+	 "             [--why TEXT] [--write] [--protocol P] [--program FILE] "
+	 "[--dry-run]\n"
 	 "             [--json]\n"
 	 "       leash allow --last [--account A] [--for 1h] [--why TEXT]\n"
 	 "             [--yes] [--json]"},
 	{"deny", leash_allow,
-	 "file|program|host WHAT [--account A] [--for 1h] [--why TEXT]\n"
-	 "             [--protocol P] [--program FILE] [--dry-run] [--json]"},
+	 "file|program|host|tool WHAT [--account A] [--for 1h]\n"
+	 "             [--why TEXT] [--protocol P] [--program FILE]\n"
+	 "             [--dry-run] [--json]"},
 	{"undo", leash_undo, "[CHANGE] [--dry-run] [--json]"},
 	{"mode", leash_mode,
 	 "observe|enforce [--account A] [--why TEXT] [--json]"},
@@ -41,6 +44,11 @@ static const struct {
 	 "[--account A] [--since 1h] [--refused] [--apply] [--json]"},
 	{"reload", leash_reload, "[--json]"},
 	{"check", leash_check, "[FILE] [--json]"},
+	{"tools", leash_tools,
+	 "install claude|codex|copilot|cursor [--undo] [--account A]\n"
+	 "             [--file FILE] [--dry-run]\n"
+	 "       leash tools list [--account A] [--json]\n"
+	 "       leash tools trust [SERVER [TOOL]] [--account A] [--yes]"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -9,8 +9,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "gatekeeper/base/clock.h"
+#include "tools/tool_client.h"
 
 struct options {
 	const char *account;
@@ -223,6 +225,81 @@ static int ask(const struct fields *request, const struct options *options)
 	return r;
 }
 
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static void print_call(const char *tool, const json_t *reply)
+{
+	const char *verdict = text_of(reply, "verdict");
+	const char *origin = text_of(reply, "origin");
+	const char *reason = text_of(reply, "reason");
+	const json_t *finding;
+	size_t index;
+
+	printf("%s: call %s\n",
+	       !strcmp(verdict, "allow")  ? "allowed"
+	       : !strcmp(verdict, "deny") ? "denied"
+					  : "allowed, but noted",
+	       leash_shown(tool));
+	printf("  because  %s\n", leash_shown(reason ? reason : "?"));
+	if (origin)
+		printf("  rule     %s\n", leash_shown(origin));
+	json_array_foreach(json_object_get(reply, "findings"), index, finding)
+		printf("  found    %s %s at %s: %s\n",
+		       leash_shown(text_of(finding, "kind")),
+		       leash_shown(text_of(finding, "rule")),
+		       leash_shown(text_of(finding, "path")),
+		       leash_shown(text_of(finding, "action")));
+	if (text_of(reply, "fix"))
+		printf("  to allow leash allow tool %s\n", leash_shown(tool));
+}
+
+/* leash-toolcall is asked: it alone looks into arguments. */
+static int explain_tool(const char *tool, const char *arguments,
+			const struct options *options)
+{
+	struct tool_client client = TOOL_CLIENT_NONE;
+	json_t *read = arguments
+			       ? tool_client_read(arguments, strlen(arguments))
+			       : json_object();
+	const char *problem, *verdict;
+	char account[256];
+	json_t *request, *reply;
+	int r;
+
+	if (!json_is_object(read)) {
+		talk_error("the arguments are no JSON object");
+		json_decref(read);
+		return EXIT_ERROR;
+	}
+	request = json_pack("{s:s, s:s, s:o, s:b}", "ask", "call", "tool", tool,
+			    "arguments", read, "explain", 1);
+	if (options->account)
+		snprintf(account, sizeof(account), "%s", options->account);
+	if (options->account ||
+	    (getuid() == 0 && !leash_only_account(account, sizeof(account))))
+		json_object_set_new(request, "account", json_string(account));
+	reply = tool_client_ask(&client, request, &problem);
+	json_decref(request);
+	tool_client_done(&client);
+	if (!reply) {
+		talk_error("%s", problem);
+		return EXIT_ERROR;
+	}
+	verdict = text_of(reply, "verdict");
+	if (options->json) {
+		json_dumpf(reply, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		print_call(tool, reply);
+	}
+	r = strcmp(verdict, "deny") ? EXIT_DONE : EXIT_NO;
+	json_decref(reply);
+	return r;
+}
+
 static int parse(int argc, char **argv, struct options *ret)
 {
 	static const struct option names[] = {
@@ -259,6 +336,8 @@ static int parse(int argc, char **argv, struct options *ret)
 		default:
 			return leash_usage("explain");
 		}
+	if (argc - optind == 3 && !strcmp(argv[optind], "tool"))
+		return EXIT_DONE;
 	return argc - optind == 2 ? EXIT_DONE : leash_usage("explain");
 }
 
@@ -272,6 +351,9 @@ int leash_explain(int argc, char **argv)
 	if (r)
 		return r;
 	kind = argv[optind];
+	if (!strcmp(kind, "tool"))
+		return explain_tool(argv[optind + 1], argv[optind + 2],
+				    &options);
 	if (!strcmp(kind, "file"))
 		r = put_path(&request, false, argv[optind + 1], &options);
 	else if (!strcmp(kind, "exec") || !strcmp(kind, "program"))

@@ -23,6 +23,18 @@ int leash_watch(int argc, char **argv);
 int leash_check(int argc, char **argv);
 int leash_learn(int argc, char **argv);
 int leash_init(int argc, char **argv);
+int leash_tools(int argc, char **argv);
+
+struct leash_trust_options {
+	const char *account; /* NULL: the only one */
+	bool list;
+	bool yes;
+	bool json;
+};
+
+/* leash tools list, trust [SERVER [TOOL]]: of these words. */
+int leash_trust(int argc, char **argv,
+		const struct leash_trust_options *options);
 
 /* The name of the account, where only one is leashed; an exit code. */
 int leash_only_account(char *ret, size_t size);

@@ -239,10 +239,13 @@ static int put_what(struct fields *request, const char *kind, char *what,
 			fields_put(request, "program", options->program);
 		return EXIT_DONE;
 	}
-	if (!strcmp(kind, "tool"))
-		talk_error("this version has no gate for tools");
-	else
-		talk_error("it is file, program or host, not \"%s\"", kind);
+	if (!strcmp(kind, "tool")) {
+		fields_put(request, "rule",
+			   allows ? "tool.allow" : "tool.deny");
+		fields_put(request, "what", what);
+		return EXIT_DONE;
+	}
+	talk_error("it is file, program, host or tool, not \"%s\"", kind);
 	return EXIT_ERROR;
 }
 

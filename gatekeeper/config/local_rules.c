@@ -21,6 +21,7 @@ static const struct {
 	{"files", {"read", "write", "deny"}},
 	{"programs", {"list"}},
 	{"network", {"allow", "deny"}},
+	{"tools", {"allow", "deny"}},
 };
 
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))
