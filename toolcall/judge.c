@@ -348,6 +348,10 @@ static int judge_subject(void *context, const struct subject *subject)
 	case SUBJECT_COMMAND:
 		judge_command(trial, subject->text, both->by_name);
 		break;
+	case SUBJECT_GARBLED:
+		refuse(trial, POLICY_REASON_UNREADABLE, POLICY_NONE,
+		       "argument %s holds a NUL", trial->key);
+		break;
 	case SUBJECT_SQL:
 		commands_judge_sql(trial->judge->commands, subject->text,
 				   trial->kinds, note_command, trial);

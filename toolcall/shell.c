@@ -521,7 +521,8 @@ int shell_parse(const char *text, size_t length, struct shell **ret)
 
 	if (!shell)
 		return -ENOMEM;
-	if (length > SHELL_BYTES_MAX)
+	/* No command holds a NUL; where others would stop, nobody knows. */
+	if (length > SHELL_BYTES_MAX || memchr(text, '\0', length))
 		return SHELL_TOO_COMPLEX;
 	r = shell_read_more(&state, text, length, &whole);
 	if (!r)

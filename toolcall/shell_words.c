@@ -10,7 +10,7 @@
 int reader_add(struct reader *reader, char c)
 {
 	reader->has_word = true;
-	return c ? shell_buffer_add(&reader->word, &c, 1) : 0;
+	return shell_buffer_add(&reader->word, &c, c ? 1 : 0);
 }
 
 /* The end of `( ... )` that begins at text, honouring quotes. */
@@ -160,7 +160,8 @@ static int read_double_quotes(struct reader *reader)
 	int r = 0;
 
 	reader->at++;
-	reader->has_word = reader->quoted = true;
+	reader->quoted = true;
+	r = reader_add(reader, 0);
 	while (!r && reader->at < reader->end && *reader->at != '"') {
 		char c = *reader->at;
 

@@ -194,8 +194,14 @@ static int walk_string(struct walk *walk, const char *key, const json_t *value)
 {
 	const char *text = json_string_value(value);
 
-	if (!*text || strlen(text) != json_string_length(value))
-		return 0; /* with a NUL it names nothing */
+	if (!*text && !json_string_length(value))
+		return 0;
+	/* Others would stop at the NUL, or not. */
+	if (strlen(text) != json_string_length(value))
+		return is_command_key(key) || is_path_key(key) ||
+				       is_address_key(key)
+			       ? tell(walk, SUBJECT_GARBLED, key, text)
+			       : 0;
 	if (is_command_key(key) && !walk->no_command)
 		return tell(walk, SUBJECT_COMMAND, key, text);
 	if (walk->runs &&

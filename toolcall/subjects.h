@@ -20,6 +20,7 @@ enum subject_kind {
 	SUBJECT_ADDRESS, /* a URL, or HOST, or HOST:PORT */
 	SUBJECT_COMMAND,
 	SUBJECT_SQL,
+	SUBJECT_GARBLED, /* a path or command with a NUL in it */
 };
 
 struct subject {

@@ -63,10 +63,10 @@ static void print_status(const struct fields *reply)
 	print_time(atoll(get(reply, "uptime_s")));
 	printf("\n  processes  gatekeeper %s, file gate %s (spare %s), net "
 	       "gate "
-	       "%s, store %s\n",
+	       "%s, tool gate %s, store %s\n",
 	       get(reply, "pid"), get(reply, "file_gate"),
 	       get(reply, "file_gate_spare"), get(reply, "net_gate"),
-	       get(reply, "store"));
+	       get(reply, "tool_gate"), get(reply, "store"));
 	printf("  covered    %s filesystem(s)\n", get(reply, "filesystems"));
 	printf("  log        %s, %s record(s) lost\n", get(reply, "database"),
 	       get(reply, "lost"));
@@ -156,10 +156,10 @@ int leash_status(int argc, char **argv)
 		{NULL, {NULL}},
 	};
 	static const char *const numbers[] = {
-		"pid",	    "uptime_s", "generation",	   "coming",
-		"rules",    "lost",	"filesystems",	   "file_gate",
-		"net_gate", "store",	"file_gate_spare", "waiting_bytes",
-		"uid",	    NULL,
+		"pid",		 "uptime_s",  "generation",  "coming",
+		"rules",	 "lost",      "filesystems", "file_gate",
+		"net_gate",	 "tool_gate", "store",	     "file_gate_spare",
+		"waiting_bytes", "uid",	      NULL,
 	};
 	struct fields request = {NULL, 0, 0, false};
 	struct talk_reply reply;

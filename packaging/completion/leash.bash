@@ -8,7 +8,7 @@ _leash()
 
 	if [ "$COMP_CWORD" = 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "init status watch explain
-			allow deny undo mode learn reload check --help
+			allow deny undo mode learn reload check tools --help
 			--version" -- "$word")
 		return
 	fi
@@ -21,7 +21,7 @@ _leash()
 		return ;;
 	--kind)
 		mapfile -t COMPREPLY < <(compgen -W "open list exec connect
-			accept resolve daemon" -- "$word")
+			accept resolve call result daemon" -- "$word")
 		return ;;
 	--protocol)
 		mapfile -t COMPREPLY < <(compgen -W "tcp udp udplite sctp icmp
@@ -30,7 +30,7 @@ _leash()
 	--for | --since)
 		mapfile -t COMPREPLY < <(compgen -W "15m 1h 8h 7d" -- "$word")
 		return ;;
-	--program | --path | file | exec | program)
+	--program | --path | --file | file | exec | program)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames
 		return ;;
@@ -43,16 +43,18 @@ _leash()
 	status) options="--json" ;;
 	watch) options="--denied --account --kind --path --program --top
 		--json" ;;
-	explain) options="file exec host --write --account --address
+	explain) options="file exec host tool --write --account --address
 		--protocol --program --json" ;;
-	allow) options="file program host --account --for --why --write
+	allow) options="file program host tool --account --for --why --write
 		--protocol --program --dry-run --last --yes --json" ;;
-	deny) options="file program host --account --for --why --protocol
+	deny) options="file program host tool --account --for --why --protocol
 		--program --dry-run --json" ;;
 	undo) options="--dry-run --json" ;;
 	mode) options="observe enforce --account --why --json" ;;
 	learn) options="--account --since --refused --apply --json" ;;
 	reload) options="--json" ;;
+	tools) options="install list trust claude codex copilot cursor --undo
+		--account --file --dry-run --yes --json" ;;
 	check)
 		mapfile -t COMPREPLY < <(compgen -f -W --json -- "$word")
 		compopt -o filenames

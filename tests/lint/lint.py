@@ -145,7 +145,7 @@ check("scripts are there and parse",
 known = {f"--{name}" for path in files("tools/leash*.c")
          for name in re.findall(r'\{"([\w-]+)", (?:no|required)_argument',
                                 open(path).read())
-         if "leash_query" not in path} | set(
+         if "leash_query" not in path and "leash_mcp" not in path} | set(
     re.findall(r'^\t\{"(\w+)", leash_', open("tools/leash.c").read(), re.M))
 texts = {path: open(path).read() for path in (
     "packaging/completion/leash.bash", "packaging/completion/_leash",

@@ -294,6 +294,8 @@ def test_bad_requests():
                     + b"[" * 5000 + b"]" * 5000 + b"}",
         "too big": b'{"ask":"call","tool":"Read","arguments":{"x":"'
                    + b"a" * (9 << 20) + b'"}}',
+        "a NUL in a path": b'{"ask":"call","tool":"Read","arguments":'
+                           b'{"file_path":"/etc/hostname\\u0000x"}}',
         "a command beyond all measure": json.dumps(
             {"ask": "call", "tool": "Bash",
              "arguments": {"command": "cat $(" * 40}}).encode(),
