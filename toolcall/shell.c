@@ -295,7 +295,8 @@ static int read_redirect(struct reader *reader)
 	int r;
 
 	/* `2>`: the number is no word. */
-	if (reader->has_word && !reader->quoted && reader->word.length <= 3 &&
+	if (reader->has_word && reader->word.bytes && !reader->quoted &&
+	    reader->word.length <= 3 &&
 	    strspn(reader->word.bytes, "0123456789&") == reader->word.length) {
 		reader->word.length = 0;
 		reader->has_word = false;
