@@ -223,6 +223,15 @@ int settings_edit_add(const char *text, const struct settings_hook *hooks,
 	return 0;
 }
 
+/* Does what is at `at` perhaps belong to a comment of its line? */
+static bool in_comment(const char *text, const char *at)
+{
+	for (; at > text && at[-1] != '\n'; at--)
+		if (at[-1] == '/' && at[0] == '/')
+			return true;
+	return false;
+}
+
 /* Cut [from, to) and one comma beside it, in place. */
 static void cut(char *text, const char *from, const char *to)
 {
@@ -231,7 +240,7 @@ static void cut(char *text, const char *from, const char *to)
 
 	while (begin > text && strchr(" \t", begin[-1]))
 		begin--;
-	if (begin > text && begin[-1] == '\n')
+	if (begin > text && begin[-1] == '\n' && !in_comment(text, begin - 1))
 		begin--;
 	if (*next == ',') {
 		to = next + 1;
@@ -241,9 +250,12 @@ static void cut(char *text, const char *from, const char *to)
 
 		while (before > text && strchr(" \t\r\n", before[-1]))
 			before--;
-		if (before > text && before[-1] == ',')
-			memmove(before - 1, before, strlen(before) + 1),
-				begin--, to--;
+		if (before > text && before[-1] == ',' &&
+		    !in_comment(text, before - 1)) {
+			memmove(before - 1, before, strlen(before) + 1);
+			begin--;
+			to--;
+		}
 	}
 	memmove(begin, to, strlen(to) + 1);
 }
