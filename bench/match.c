@@ -1,7 +1,7 @@
 /*
  * match - how fast a text is searched with all rules
  *
- *   match FILE SECONDS
+ *   match FILE SECONDS | match FILE count
  *
  * Prints MB/s of search_text(), of the same with everything that is decoded,
  * of a loop of PCRE2 (with its JIT) over the same expressions, the microseconds
@@ -24,7 +24,7 @@
 #define CALLS	   20000
 #define ALL	   (~UINT32_C(0))
 
-static unsigned long findings;
+static unsigned long findings, by_kind[POLICY_INSPECT_KINDS];
 
 static double now(void)
 {
@@ -38,10 +38,10 @@ static void found(void *context, const struct rule *rule, size_t from,
 		  size_t to)
 {
 	(void)context;
-	(void)rule;
 	(void)from;
 	(void)to;
 	findings++;
+	by_kind[rule->kind]++;
 }
 
 static int search_decoded(void *context, enum decode_form form, size_t at,
@@ -136,6 +136,12 @@ int main(int argc, char **argv)
 	compiled = now() - begin;
 	seconds = atof(argv[2]);
 	text = read_file(argv[1], &length);
+	if (!strcmp(argv[2], "count")) {
+		search_plain(search, text, length);
+		for (unsigned int i = 0; i < POLICY_INSPECT_KINDS; i++)
+			printf("%s %lu\n", policy_inspect_word(i), by_kind[i]);
+		return 0;
+	}
 	plain = speed(search_plain, search, text, length, seconds);
 	for (size_t i = 0; i < CALLS; i++) {
 		size_t at = (i * 7919 * CALL_BYTES) % (length - CALL_BYTES);

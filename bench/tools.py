@@ -1,7 +1,6 @@
 """bench/tools - what the tool gate costs: searching, a call, a message."""
 
 import glob
-import json
 import os
 import statistics
 import subprocess
@@ -38,26 +37,31 @@ def corpus(path, pattern, limit=64 << 20):
 
 
 def messages(command):
-    """p50 of a call and its answer, in microseconds."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, cwd="/",
-                               preexec_fn=lambda: become(PUPPY))
-    took = []
-    for number in range(MESSAGES):
-        line = json.dumps({
-            "jsonrpc": "2.0", "id": number, "method": "tools/call",
-            "params": {"name": "read", "arguments": {
-                "path": "/usr/share/common-licenses/GPL-3"}}},
-            separators=(",", ":")).encode() + b"\n"
-        begin = time.perf_counter_ns()
-        process.stdin.write(line)
-        process.stdin.flush()
-        process.stdout.readline()
-        took.append((time.perf_counter_ns() - begin) / 1000)
-    process.stdin.close()
-    process.wait()
-    took = sorted(took[200:])
-    return took[len(took) // 2], took[len(took) * 99 // 100]
+    """A call and its answer, in microseconds: p50 and p99."""
+    done = subprocess.run(
+        [f"{TOOLS}/mcp_client", str(MESSAGES), *command], capture_output=True,
+        text=True, cwd="/", preexec_fn=lambda: become(PUPPY), check=True)
+    return tuple(map(float, done.stdout.splitlines()[-1].split()))
+
+
+def alarms():
+    """What is found where nothing should be, but for examples."""
+    print(f"\n{'found in':22} {'MB':>8} {'secrets':>8} {'/ 10 MB':>8} "
+          f"{'card':>6} {'iban':>6} {'id':>6}")
+    for name in ("/usr/include", "/usr/share/doc", "/usr/lib/python3",
+                 "/usr/lib/node_modules"):
+        if not os.path.isdir(name):
+            continue
+        corpus("/mnt/corpus", f"{name}/**/*", 1 << 30)
+        counted = subprocess.run([f"{TOOLS}/match", "/mnt/corpus", "count"],
+                                 capture_output=True, text=True,
+                                 check=True).stdout.split()
+        size = os.path.getsize("/mnt/corpus") / 1e6
+        by = dict(zip(counted[::2], map(int, counted[1::2])))
+        print(f"{name:22} {size:8.0f} {by['secrets']:8} "
+              f"{by['secrets'] / size * 10:8.2f} {by['card']:6} "
+              f"{by['iban']:6} {by['national-id']:6}")
+    os.unlink("/mnt/corpus")
 
 
 corpus("/mnt/headers", "/usr/include/**/*")
@@ -75,6 +79,7 @@ for name in ("headers", "documents"):
 print(f"the rules take {memory / 1024:.0f} KiB, and {compiled:.0f} ms to "
       "compile")
 
+alarms()
 gatekeeper = Gatekeeper(config(
     files='read = [ "/usr", "/etc" ];', programs='list = [ "/usr/bin" ];',
     profiles='"base", "python"',

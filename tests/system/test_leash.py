@@ -175,8 +175,10 @@ says("--for that is none", leash("allow", "file", FILE, "--for", "soon"), 2,
      "90s")
 says("an account that is none",
      leash("allow", "file", FILE, "--account", "kitten"), 2, "not leashed")
-says("a tool", leash("allow", "tool", "Read"), 2, "no gate for tools")
+says("a kind that is none", leash("allow", "thing", "x"), 2, "host or tool")
 tap.equal("none of these changed the file", open(LOCAL).read(), before)
+says("a tool", leash("allow", "tool", "Read"), 0, "tools = {", 'tool = "Read"')
+says("undo that", leash("undo"), 0, "live")
 
 # Who may change what.
 for name, who in (("a stranger", {"uid": KITTEN}),

@@ -146,6 +146,23 @@ def test_session():
               b"server says hello" in client.errors, client.errors)
 
 
+def test_c_client():
+    server = ["python3", SERVER, RECEIVED]
+    said = [subprocess.run(
+        ["/usr/libexec/leash-tests/mcp_client", "200", *proxy, *server],
+        capture_output=True, text=True, preexec_fn=lambda: become(PUPPY),
+        cwd="/srv/project", timeout=60)
+        for proxy in ([], ["leash-mcp", "--name", "test", "--"])]
+    tap.equal("a client in C: the server alone",
+              said[0].stdout.splitlines()[:1],
+              ["read write delete_all echo"])
+    tap.equal("and by leash-mcp", said[1].stdout.splitlines()[:1],
+              ["read write echo"])
+    tap.check("two hundred calls, each with its answer",
+              said[1].returncode == 0 and len(said[1].stdout.split()) == 5,
+              said[1])
+
+
 def test_bytes():
     client = Client()
     lines = [
@@ -368,6 +385,7 @@ with open(os.path.join(os.path.dirname(os.path.abspath(__file__)),
 gatekeeper = Gatekeeper(POLICY)
 gatekeeper.wait_for("tool gate")
 test_session()
+test_c_client()
 test_bytes()
 test_bad()
 test_huge()
