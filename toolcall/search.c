@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <hs.h>
 #include <string.h>
+#include <time.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+
+#include "gatekeeper/base/clock.h"
 
 /*
  * What a pattern may cost at one place.  None of ours comes near it; one that
@@ -39,7 +42,20 @@ struct search {
 	uint32_t kinds;
 	search_fn found;
 	void *context;
+
+	/* Of the processor; 0: no limit. */
+	int64_t limit_ns;
+	unsigned int tries;
+	bool spent;
 };
+
+static int64_t processor_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * CLOCK_NS_PER_S + t.tv_nsec;
+}
 
 static bool is_literal(const char *expression)
 {
@@ -206,6 +222,18 @@ static bool is_real(const struct rule *rule, const char *text, size_t length)
 	return !rule->generic || !check_is_placeholder(text, length);
 }
 
+/* What one text may cost: an agent may write one that costs much. */
+static bool is_spent(struct search *search)
+{
+	if (!search->spent && search->limit_ns && ++search->tries % 64 == 0)
+		search->spent = processor_ns() > search->limit_ns;
+	return search->spent;
+}
+
+/*
+ * Whether a rule matches at a place does not depend on its trigger, so no
+ * place is tried twice: all before `done` are settled.
+ */
 static void try_rule(struct search *search, const struct trigger *trigger,
 		     size_t end)
 {
@@ -213,7 +241,7 @@ static void try_rule(struct search *search, const struct trigger *trigger,
 	struct compiled_rule *compiled = &search->rules[trigger->rule];
 	size_t start = end - trigger->length;
 	const PCRE2_SIZE *at;
-	size_t from, to;
+	size_t begin, from, to;
 	int r;
 
 	start = start > rule->back ? start - rule->back : 0;
@@ -221,27 +249,32 @@ static void try_rule(struct search *search, const struct trigger *trigger,
 		return;
 	if (start < compiled->done)
 		start = compiled->done;
-	if (start > end)
+	if (start > end || is_spent(search))
 		return;
 	pcre2_set_offset_limit(search->limits,
 			       compiled->anchored ? PCRE2_UNSET : end);
 	r = pcre2_match(compiled->code, (PCRE2_SPTR)search->text,
 			search->length, start, 0, search->match,
 			search->limits);
-	if (r == PCRE2_ERROR_NOMATCH)
+	if (r == PCRE2_ERROR_NOMATCH) {
+		compiled->done = (compiled->anchored ? start : end) + 1;
 		return;
-	if (r < 0) { /* too costly, or no memory: found */
-		compiled->done = end;
+	}
+	if (r < 0) { /* too costly, or no memory: found, and no more of it */
+		compiled->done = search->length + 1;
 		search->found(search->context, rule, start, end);
 		return;
 	}
 	at = pcre2_get_ovector_pointer(search->match);
+	begin = at[0];
 	if (r > 1 && at[2] != PCRE2_UNSET)
 		at += 2;
 	from = at[0];
 	to = at[1];
-	if (!is_real(rule, search->text + from, to - from))
+	if (!is_real(rule, search->text + from, to - from)) {
+		compiled->done = begin + 1;
 		return;
+	}
 	compiled->done = to;
 	search->found(search->context, rule, from, to);
 }
@@ -257,7 +290,7 @@ static int take_trigger(unsigned int id, unsigned long long from,
 	(void)flags;
 	if (search->kinds & (UINT32_C(1) << rules[trigger->rule].kind))
 		try_rule(search, trigger, (size_t)to);
-	return 0;
+	return search->spent;
 }
 
 int search_text(struct search *search, const char *text, size_t length,
@@ -276,7 +309,15 @@ int search_text(struct search *search, const char *text, size_t length,
 		search->rules[i].done = 0;
 	r = hs_scan(search->database, text, (unsigned int)length, 0,
 		    search->scratch, take_trigger, search);
+	if (search->spent)
+		return -ETIME;
 	return r == HS_SUCCESS ? 0 : -EIO;
+}
+
+void search_allow(struct search *search, int64_t processor_time_ns)
+{
+	search->limit_ns = processor_ns() + processor_time_ns;
+	search->spent = false;
 }
 
 size_t search_memory(const struct search *search)

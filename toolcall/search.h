@@ -29,8 +29,15 @@ struct search *search_free(struct search *search);
 DEFINE_CLEANUP(struct search *, search_free)
 
 /*
+ * Let all that is searched from now on take that long of the processor; what
+ * is left then is not searched.  Without a call there is no limit.
+ */
+void search_allow(struct search *search, int64_t processor_time_ns);
+
+/*
  * Call found for each finding of the kinds (bits: 1 << POLICY_INSPECT_...),
- * those of one rule from left to right and apart from each other.
+ * those of one rule from left to right and apart from each other.  -ETIME:
+ * there was not the time to search all of it.
  */
 MUST_CHECK int search_text(struct search *search, const char *text,
 			   size_t length, uint32_t kinds, search_fn found,

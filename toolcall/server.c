@@ -41,6 +41,7 @@ struct server {
 	struct policy *policy; /* owned; NULL at first */
 	int epoll;	       /* owned */
 	struct client clients[SERVER_CLIENTS_MAX];
+	size_t first; /* of the clients, to be served next */
 	bool listens;
 	bool stopping;
 };
@@ -343,16 +344,37 @@ static void take_client(struct server *server)
 		end_client(slot);
 }
 
-/* One request of each.  True: somebody has another waiting. */
+/* Has somebody of that uid had a turn already? */
+static bool has_been_served(const uid_t *served, size_t count, uid_t uid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (served[i] == uid)
+			return true;
+	return false;
+}
+
+/*
+ * One request of each uid, beginning behind who was first the last time: an
+ * account that asks much waits for itself.  True: somebody still waits.
+ */
 static bool serve_ready(struct server *server)
 {
+	uid_t served[SERVER_CLIENTS_MAX];
+	size_t count = 0, first = server->first;
 	bool more = false;
 
-	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++) {
+	for (size_t n = 0; n < SERVER_CLIENTS_MAX; n++) {
+		size_t i = (first + n) % SERVER_CLIENTS_MAX;
 		struct client *client = &server->clients[i];
+		uid_t uid = client->peer.uid;
 
-		if (client->fd >= 0 && client->ready && !client->reply)
+		if (client->fd >= 0 && client->ready && !client->reply &&
+		    !has_been_served(served, count, uid)) {
+			if (!count)
+				server->first = i + 1;
+			served[count++] = uid;
 			serve(server, client);
+		}
 		more = more ||
 		       (client->fd >= 0 && client->ready && !client->reply);
 	}

@@ -3,7 +3,7 @@
 /*
  * server - answers those who connect to the socket (wire/toolcall.h)
  *
- * One loop, one request at a time, one request of each client in turn.  What
+ * One loop, one request at a time, one request of each uid in turn.  What
  * a client may keep is bounded: connections and bytes for each uid.
  */
 

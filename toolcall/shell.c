@@ -13,6 +13,8 @@
 #include "toolcall/shell_parts.h"
 #include "toolcall/reader.h"
 
+#define FUNCTIONS_MAX 64 /* that are looked at for a fork bomb */
+
 static int read_text(struct reader *reader);
 
 int shell_buffer_add(struct shell_buffer *buffer, const char *bytes,
@@ -421,7 +423,8 @@ static void notice_fork_bomb(struct reader *reader)
 		length = strlen(name);
 	}
 
-	if (!length || at + 1 >= reader->end || at[1] != ')')
+	if (!length || at + 1 >= reader->end || at[1] != ')' ||
+	    reader->state->functions++ > FUNCTIONS_MAX)
 		return;
 	body = memmem(at, (size_t)(reader->end - at), "|", 1);
 	while (body) {

@@ -23,7 +23,7 @@
 #include "gatekeeper/base/cleanup.h"
 
 #define SHELL_BYTES_MAX	   ((size_t)256 << 10)
-#define SHELL_COMMANDS_MAX 4096
+#define SHELL_COMMANDS_MAX 1024
 #define SHELL_DEPTH_MAX	   12
 
 struct shell_word {

@@ -24,7 +24,7 @@ struct shell_state {
 	struct shell *shell;
 	struct shell_variable variables[SHELL_VARIABLES_MAX];
 	size_t variable_count;
-	size_t words; /* so far, over all commands */
+	unsigned int functions; /* looked at so far */
 };
 
 struct shell_buffer {

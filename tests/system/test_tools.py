@@ -314,6 +314,10 @@ def test_bad_requests():
     tap.equal("a number beyond 64 bits", as_user(PUPPY, ask, huge)["verdict"],
               "allow")
 
+    costly = call("Free", {"x": "curl " * (7 << 18)})
+    tap.check("a text made to be costly", costly["verdict"] == "deny" and
+              "too long" in costly["reason"], costly)
+
     def two_at_once():
         with socket.socket(socket.AF_UNIX) as link:
             link.connect(SOCKET)
