@@ -81,7 +81,7 @@ print(f"the rules take {memory / 1024:.0f} KiB, and {compiled:.0f} ms to "
 
 alarms()
 gatekeeper = Gatekeeper(config(
-    files='read = [ "/usr", "/etc" ];', programs='list = [ "/usr/bin" ];',
+    files='read = [ "/usr", "/etc" ];', programs=f'list = [ "/usr/bin", "{TOOLS}" ];',
     profiles='"base", "python"',
     extra='tools = { allow = [ "mcp__test__*" ]; '
           'inspect = [ "secrets", "commands", "personal" ]; };'))
