@@ -166,6 +166,9 @@ int run_dir_take(const char *path, struct run_dir **ret)
 		open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir->folder < 0)
 		return -errno;
+	/* Whatever the umask: accounts reach their sockets through it. */
+	if (fchmod(dir->folder, 0755) < 0)
+		return -errno;
 	dir->lock = openat(dir->folder, "lock",
 			   O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (dir->lock < 0)

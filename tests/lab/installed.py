@@ -303,6 +303,23 @@ class Meanwhile:
                   f"--format csv | grep -v {SECRET} | tail -5")[1])
 
 
+def tools():
+    """A hook of the account's, and the tool gate behind it."""
+    def asked(tool):
+        call = '{"ask": "call", "tool": "%s"}' % tool
+        return sh(f"echo '{call}' | su agent -c 'leash-hook json' 2>&1")
+    code, said = sh("su agent -c 'leash explain file /srv/secret' 2>&1")
+    check("the account may ask why", code == 1 and "denied" in said, said)
+    runs("leash allow tool", "leash allow tool Read", 0, "live")
+    code, said = asked("Read")
+    check("a tool that is allowed", '"verdict":"allow"' in said, said)
+    code, said = asked("Write")
+    check("and one that is not", '"verdict":"deny"' in said, said)
+    runs("leash tools install", "leash tools install claude", 0, "hooks added")
+    runs("and its undo", "leash tools install claude --undo", 0, "as it was")
+    runs("leash undo", "leash undo", 0, "live")
+
+
 def restarts():
     if not EMULATED:
         with Meanwhile("restart"):
@@ -608,11 +625,11 @@ def end():
 
 PHASES = {
     # On a machine that starts anew from its disk, and on one that cannot.
-    False: [[install, logins, network, restarts, by_cron, own_test,
+    False: [[install, logins, network, tools, restarts, by_cron, own_test,
              first_login],
             [after_boot, broken, beside, beside_services, name_services,
              removal]],
-    True: [[after_boot, network, restarts, removal]],
+    True: [[after_boot, network, tools, restarts, removal]],
 }
 
 if sys.argv[1:] == ["before"]:
