@@ -65,13 +65,18 @@ check("blhc: every hardening flag is on", code == 0, said)
 # Nothing is linked that has no business there.
 LIBRARIES = {
     "usr/sbin/gatekeeper": {"libconfig", "libsodium", "libacl", "libmnl",
-                            "libseccomp", "libcap-ng"},
+                            "libseccomp", "libcap-ng", "libpcre2-8"},
     "usr/libexec/leash/leash-fanotify": {"libseccomp", "libcap-ng"},
     "usr/libexec/leash/leash-nfqueue": {"libnetfilter_queue", "libmnl",
                                         "libseccomp", "libcap-ng"},
     "usr/libexec/leash/leash-dns": {"libcares", "libseccomp", "libcap-ng"},
     "usr/libexec/leash/leash-store": {"libsqlite3", "libseccomp",
                                       "libcap-ng"},
+    "usr/libexec/leash/leash-toolcall": {"libhs", "libpcre2-8", "libjansson",
+                                         "libsodium", "libseccomp",
+                                         "libcap-ng"},
+    "usr/bin/leash-hook": {"libjansson"},
+    "usr/bin/leash-mcp": {"libjansson"},
     "usr/bin/leash": {"libsqlite3", "libjansson", "libpsl"},
     "usr/bin/leash-query": {"libsqlite3", "libjansson"},
 }
