@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "gatekeeper/base/cleanup.h"
@@ -167,6 +168,9 @@ int main(int argc, char **argv)
 	}
 	if (argc != 2)
 		return usage();
+	/* What passes here must not end in a core dump. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return blocked("core dumps cannot be switched off");
 	if (strcmp(argv[1], "auto") && strcmp(argv[1], "json")) {
 		format = hook_formats_find(argv[1]);
 		if (!format)

@@ -408,6 +408,9 @@ int main(int argc, char **argv)
 		return EXIT_PROBLEM;
 	}
 	take_signals();
+	/* What passes here must not end in a core dump. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return EXIT_PROBLEM;
 	r = mcp_judge_new(own_name, &judge);
 	proxy.judge = judge;
 	if (!r)

@@ -51,7 +51,7 @@ static void print_usage(FILE *out)
 	      "  --denied            what was refused, or would have been\n"
 	      "  --account NAME      of this account\n"
 	      "  --kind KIND         open, list, exec, connect, accept,\n"
-	      "                      resolve or daemon\n"
+	      "                      resolve, call, result or daemon\n"
 	      "  --path GLOB         whose target matches, '/srv/*'\n"
 	      "  --program GLOB      done by this program\n"
 	      "  --rule GLOB         decided by this rule\n"
@@ -149,7 +149,7 @@ static bool is_kind(const char *word)
 {
 	static const char *const kinds[] = {"open",    "list",	 "exec",
 					    "connect", "accept", "resolve",
-					    "daemon"};
+					    "call",    "result", "daemon"};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(word, kinds[i]))

@@ -41,11 +41,17 @@ static const struct {
 	 "SELECT host, count(*) AS n, sum(verdict <> 1) AS refused FROM log"
 	 " WHERE time > ?1 AND kind IN (5, 6, 7) GROUP BY host"
 	 " ORDER BY refused DESC, n DESC LIMIT ?2"},
+	{"tools",
+	 "SELECT t.text, n, refused FROM (SELECT target AS k, count(*) AS n,"
+	 " sum(verdict <> 1) AS refused FROM log WHERE time > ?1"
+	 " AND kind IN (8, 9) GROUP BY k ORDER BY refused DESC, n DESC"
+	 " LIMIT ?2) JOIN texts t ON t.id = k"},
 };
 
 _Static_assert(POLICY_KIND_OPEN == 1 && POLICY_KIND_LIST == 2 &&
 		       POLICY_KIND_DAEMON == 4 && POLICY_KIND_CONNECT == 5 &&
-		       POLICY_KIND_RESOLVE == 7 && POLICY_ALLOW == 1,
+		       POLICY_KIND_RESOLVE == 7 && POLICY_KIND_CALL == 8 &&
+		       POLICY_KIND_RESULT == 9 && POLICY_ALLOW == 1,
 	       "the queries above have these numbers in them");
 
 static int width(void)

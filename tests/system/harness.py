@@ -125,6 +125,17 @@ def wait_rows(where, *values, seconds=10):
         time.sleep(0.05)
 
 
+def leaks(gatekeeper, *secrets):
+    """Which of these are in the log, or in what gatekeeper has said."""
+    time.sleep(0.5)
+    raw = gatekeeper.words().encode()
+    for end in ("", "-wal"):
+        if os.path.exists(DATABASE + end):
+            with open(DATABASE + end, "rb") as file:
+                raw += file.read()
+    return [secret for secret in secrets if secret.encode() in raw]
+
+
 def become(uid):
     """Be that user, with all four uids, and no capability."""
     if isinstance(uid, tuple):

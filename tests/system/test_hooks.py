@@ -9,8 +9,8 @@ import string
 import subprocess
 import time
 
-from harness import (Gatekeeper, PUPPY, KITTEN, Tap, become, config, run_as,
-                     wait_rows, write_file)
+from harness import (Gatekeeper, PUPPY, KITTEN, Tap, become, config, leaks,
+                     run_as, wait_rows, write_file)
 
 random.seed(13)
 SECRET = "ghp_" + "".join(random.choice(string.ascii_letters + string.digits)
@@ -442,5 +442,7 @@ test_leash()
 test_install()
 test_trust()
 test_failures(gatekeeper)
+tap.equal("nothing that was found is in the log, or in what gatekeeper says",
+          leaks(gatekeeper, SECRET, CARD), [])
 test_false_socket(gatekeeper)
 tap.finish()

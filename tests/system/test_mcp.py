@@ -9,8 +9,8 @@ import string
 import subprocess
 import time
 
-from harness import (Gatekeeper, PUPPY, Tap, become, config, wait_rows,
-                     write_file)
+from harness import (Gatekeeper, PUPPY, Tap, become, config, leaks,
+                     wait_rows, write_file)
 
 SERVER = "/srv/mcp_server.py"
 # Sanitizers take their time.
@@ -391,5 +391,7 @@ test_bytes()
 test_bad()
 test_huge()
 test_definitions()
+tap.equal("nothing that was found is in the log, or in what gatekeeper says",
+          leaks(gatekeeper, SECRET, "4539526018159083"), [])
 test_ends(gatekeeper)
 tap.finish()
