@@ -41,7 +41,8 @@ def read(path):
             rules.append({"id": name, "about": about.strip(), "kind": kind,
                           "words": [], "triggers": [], "back": 0,
                           "entropy": 0.0, "check": "none", "generic": False,
-                          "random": False, "yes": 0, "no": 0, "line": number})
+                          "random": False, "begin": 0, "yes": 0, "no": 0,
+                          "line": number})
         elif not rules:
             fail(path, number, "comes before any rule")
         elif key == "words":
@@ -52,6 +53,8 @@ def read(path):
             rules[-1][key] = value
         elif key == "back":
             rules[-1]["back"] = int(value)
+        elif key == "begin":
+            rules[-1]["begin"] = ord(value)
         elif key == "entropy":
             rules[-1]["entropy"] = float(value)
         elif key == "check":
@@ -201,7 +204,8 @@ def main():
                       f"\t triggers_{i}, POLICY_INSPECT_{kind}, "
                       f"CHECK_{check}, {rule['back']}, "
                       f"{rule['entropy']}, {int(rule['caseless'])}, "
-                      f"{int(rule['generic'])}, {int(rule['random'])}}},\n")
+                      f"{int(rule['generic'])}, {int(rule['random'])}, "
+                      f"{rule['begin']}}},\n")
         out.write("};\n\nconst size_t rule_count = "
                   "sizeof(rules) / sizeof(rules[0]);\n")
 

@@ -25,6 +25,7 @@ struct rule {
 	bool caseless;	   /* of the triggers */
 	bool generic;	   /* placeholders are passed over */
 	bool random;	   /* and so are words */
+	char begin;	   /* of a word before this; 0: anywhere */
 };
 
 extern const struct rule rules[];

@@ -1,5 +1,6 @@
 #include "toolcall/search.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <hs.h>
 #include <string.h>
@@ -86,7 +87,7 @@ static int compile_rule(const struct rule *rule, struct compiled_rule *ret)
 	PCRE2_SIZE at;
 	int error;
 
-	ret->anchored = !rule->back;
+	ret->anchored = !rule->back || rule->begin;
 	options |= ret->anchored ? PCRE2_ANCHORED : PCRE2_USE_OFFSET_LIMIT;
 	ret->code =
 		pcre2_compile((PCRE2_SPTR)rule->pattern, PCRE2_ZERO_TERMINATED,
@@ -222,6 +223,23 @@ static bool is_real(const struct rule *rule, const char *text, size_t length)
 	return !rule->generic || !check_is_placeholder(text, length);
 }
 
+/*
+ * Where the word before the last `begin` starts: the one place worth trying,
+ * instead of all that are `back`.
+ */
+static size_t find_begin(const struct search *search, const struct rule *rule,
+			 size_t start, size_t end)
+{
+	const char *text = search->text;
+	const char *mark = memrchr(text + start, rule->begin, end - start);
+	size_t at = mark ? (size_t)(mark - text) : end;
+
+	while (at > start && (isalnum((unsigned char)text[at - 1]) ||
+			      memchr("._%+-", text[at - 1], 5)))
+		at--;
+	return at;
+}
+
 /* What one text may cost: an agent may write one that costs much. */
 static bool is_spent(struct search *search)
 {
@@ -245,6 +263,8 @@ static void try_rule(struct search *search, const struct trigger *trigger,
 	int r;
 
 	start = start > rule->back ? start - rule->back : 0;
+	if (rule->begin)
+		start = find_begin(search, rule, start, end);
 	if (compiled->anchored && start < compiled->done)
 		return;
 	if (start < compiled->done)
