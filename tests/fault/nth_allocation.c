@@ -95,17 +95,20 @@ static int try_store(void)
 	CLEANUP(channel_free) struct channel *one = NULL;
 	CLEANUP(channel_free) struct channel *two = NULL;
 	CLEANUP(channel_free) struct channel *three = NULL;
+	CLEANUP(channel_free) struct channel *four = NULL;
 	CLEANUP(drain_free) struct drain *drain = NULL;
 	CLEANUP(fd_close) int fd = -1;
 	struct channel *channels[DRAIN_CHANNELS];
 	int wait_ms;
 
 	if (channel_create(4096, &fd) || channel_map(fd, &one) ||
-	    channel_map(fd, &two) || channel_map(fd, &three))
+	    channel_map(fd, &two) || channel_map(fd, &three) ||
+	    channel_map(fd, &four))
 		return 1;
 	channels[0] = one;
 	channels[1] = two;
 	channels[2] = three;
+	channels[3] = four;
 	if (drain_new(database, channels, &limits, &drain) ||
 	    drain_turn(drain, &wait_ms))
 		return 1;
