@@ -1,6 +1,7 @@
 #include "toolcall/answers.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +9,67 @@
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/policy/decide_tool.h"
 #include "toolcall/reply.h"
+
+struct kept {
+	size_t length;
+	bool important;
+};
+
+/* Into the channel; a full one counts its losses itself. */
+static void put(struct answers *answers, const void *bytes,
+		const struct kept *kept)
+{
+	uint64_t one = 1;
+
+	if (channel_put(answers->channel, bytes, kept->length,
+			kept->important) == 0 &&
+	    channel_wants_wake(answers->channel) &&
+	    write(answers->wake, &one, sizeof(one)) < 0)
+		log_warning("cannot wake the store: %m");
+}
+
+/* Until the reply is out: the record in answers->record. */
+static void keep(struct answers *answers, size_t length, bool important)
+{
+	const struct kept kept = {length, important};
+	size_t size = sizeof(kept) + length;
+	char *grown = realloc(answers->kept, answers->kept_bytes + size);
+
+	if (!grown) { /* better too early than lost */
+		put(answers, answers->record, &kept);
+		return;
+	}
+	memcpy(grown + answers->kept_bytes, &kept, sizeof(kept));
+	memcpy(grown + answers->kept_bytes + sizeof(kept), answers->record,
+	       length);
+	answers->kept = grown;
+	answers->kept_bytes += size;
+}
+
+void answers_record(struct answers *answers)
+{
+	size_t at = 0;
+
+	while (at < answers->kept_bytes) {
+		struct kept kept;
+
+		memcpy(&kept, answers->kept + at, sizeof(kept));
+		at += sizeof(kept);
+		put(answers, answers->kept + at, &kept);
+		at += kept.length;
+	}
+	free(answers->kept);
+	answers->kept = NULL;
+	answers->kept_bytes = 0;
+}
+
+/* What somebody may have put a secret into. */
+static const char *shown(struct answers *answers, const char *text)
+{
+	return text && judge_finds_secret(answers->judge, text)
+		       ? "(not shown: it holds a secret)"
+		       : text;
+}
 
 static void put_record(struct answers *answers, const struct ucred *peer,
 		       const struct request *request, uint32_t account,
@@ -25,8 +87,6 @@ static void put_record(struct answers *answers, const struct ucred *peer,
 		.uid = peer->uid,
 		.pid = (uint32_t)peer->pid,
 	};
-	uint64_t one = 1;
-	size_t length;
 
 	record_set(&record, RECORD_TEXT_ACCOUNT,
 		   policy_text(policy, policy_account(policy, account)->name));
@@ -35,16 +95,13 @@ static void put_record(struct answers *answers, const struct ucred *peer,
 			&record, RECORD_TEXT_RULE,
 			policy_text(policy,
 				    policy_rule(policy, answer->rule)->name));
-	record_set(&record, RECORD_TEXT_PROGRAM, request->client);
-	record_set(&record, RECORD_TEXT_TARGET, request->tool);
+	record_set(&record, RECORD_TEXT_PROGRAM,
+		   shown(answers, request->client));
+	record_set(&record, RECORD_TEXT_TARGET, shown(answers, request->tool));
 	record_set(&record, RECORD_TEXT_NOTE,
 		   verdict->detail[0] ? verdict->detail : NULL);
-	length = record_encode(&record, answers->record);
-	if (channel_put(answers->channel, answers->record, length,
-			record_is_important(&record)) == 0 &&
-	    channel_wants_wake(answers->channel) &&
-	    write(answers->wake, &one, sizeof(one)) < 0)
-		log_warning("cannot wake the store: %m");
+	keep(answers, record_encode(&record, answers->record),
+	     record_is_important(&record));
 }
 
 static uint32_t find_account(const struct answers *answers, const char *name)
@@ -72,11 +129,13 @@ static void note(struct answers *answers, const struct ucred *peer,
 		.reason = reason,
 		.rule = POLICY_NONE,
 	};
-	snprintf(verdict->detail, sizeof(verdict->detail), "%.900s",
-		 detail ? detail : "");
+	policy_observe(answers->policy, account, &verdict->answer);
+	detail = detail ? shown(answers, detail) : "";
+	snprintf(verdict->detail, sizeof(verdict->detail), "%.900s", detail);
 	snprintf(verdict->reason, sizeof(verdict->reason), "%s: %.900s",
 		 policy_reason_text(reason, verdict->answer.verdict), detail);
-	put_record(answers, peer, request, account, verdict);
+	if (!request->explain)
+		put_record(answers, peer, request, account, verdict);
 }
 
 /* Those that no rule allows are not shown either, which is no finding. */
@@ -104,13 +163,17 @@ static char *define(struct answers *answers, const struct ucred *peer,
 
 		snprintf(request->tool, sizeof(request->tool),
 			 "mcp__%s__%.300s", request->server, name ? name : "");
-		if (json_is_string(reason))
+		if (json_is_string(reason)) {
 			note(answers, peer, request, asker->account,
 			     POLICY_REASON_CHANGED, json_string_value(reason));
-		else if (!policy_offers_tool(policy, asker->account,
-					     request->tool, asker->now_s))
+			/* Where nothing is refused, it is only noted. */
+			if (answers->verdict.answer.verdict != POLICY_DENY)
+				json_array_set_new(reasons, index, json_null());
+		} else if (!policy_offers_tool(policy, asker->account,
+					       request->tool, asker->now_s)) {
 			json_array_set_new(reasons, index,
 					   json_string("no rule allows it"));
+		}
 	}
 	return reply_value("withheld", reasons);
 }

@@ -12,7 +12,7 @@
 #include "toolcall/judge.h"
 #include "toolcall/pins.h"
 
-struct answers { /* all borrowed */
+struct answers { /* all borrowed but where it says so */
 	struct judge *judge;
 	struct pins *pins;
 	struct channel *channel;
@@ -21,6 +21,8 @@ struct answers { /* all borrowed */
 	/* Big, so not on the stack. */
 	struct verdict verdict;
 	char record[RECORD_SIZE_MAX * 2];
+	char *kept; /* owned: records until their reply is out */
+	size_t kept_bytes;
 };
 
 /*
@@ -29,3 +31,6 @@ struct answers { /* all borrowed */
  */
 char *answers_give(struct answers *answers, const struct ucred *peer,
 		   struct request *request);
+
+/* Put into the log what was answered, once the reply is out. */
+void answers_record(struct answers *answers);

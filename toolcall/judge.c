@@ -86,6 +86,12 @@ int judge_use(struct judge *judge, const struct policy *policy)
 	return 0;
 }
 
+bool judge_finds_secret(struct judge *judge, const char *text)
+{
+	search_allow(judge->search, SEARCH_NS);
+	return inspect_is_secret(judge->search, text);
+}
+
 /* Text of an argument that may be shown: quoted, and no secret. */
 static const char *shown(struct trial *trial, const char *text,
 			 char buffer[static 400])

@@ -38,6 +38,9 @@ DEFINE_CLEANUP(struct judge *, judge_free)
 /* Judge by policy from now on, which the caller keeps. */
 MUST_CHECK int judge_use(struct judge *judge, const struct policy *policy);
 
+/* Whether a short text holds a secret, and so is not to be shown. */
+bool judge_finds_secret(struct judge *judge, const char *text);
+
 struct asker {
 	uint32_t account;
 	uint32_t uid;

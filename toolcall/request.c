@@ -148,7 +148,6 @@ int request_read(const char *text, size_t length, struct request *ret,
 	if (request.cwd && request.cwd[0] != '/')
 		request.cwd = NULL;
 	request.client = text_of(request.root, "client");
-	request.session = text_of(request.root, "session");
 	request.account = text_of(request.root, "account");
 	request.event = text_of(request.root, "event");
 	request.detail = text_of(request.root, "detail");

@@ -31,7 +31,6 @@ struct request {
 	const char *body_key;
 	const char *cwd;     /* absolute, or NULL */
 	const char *client;  /* or NULL */
-	const char *session; /* or NULL */
 	const char *account; /* or NULL */
 	const char *detail;  /* or NULL */
 	const char *digest;  /* or NULL */

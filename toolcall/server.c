@@ -93,6 +93,7 @@ struct server *server_free(struct server *server)
 	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
 		if (server->clients[i].fd >= 0)
 			end_client(&server->clients[i]);
+	free(server->answers.kept);
 	policy_free(server->policy);
 	fd_close(server->epoll);
 	free(server);
@@ -256,6 +257,7 @@ static void serve(struct server *server, struct client *client)
 		}
 	}
 	give(server, client, reply);
+	answers_record(&server->answers);
 }
 
 static size_t bytes_of(const struct server *server, uid_t uid)

@@ -61,8 +61,6 @@ struct shell_command {
 struct shell {
 	struct shell_command *commands; /* owned */
 	size_t count;
-	/* A text that a shell would run but that nobody can know before. */
-	bool has_unknown_code;
 	bool has_fork_bomb;
 	bool has_preload; /* LD_PRELOAD=... before a command, and its like */
 };

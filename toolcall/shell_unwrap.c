@@ -181,8 +181,6 @@ static int unwrap_shell(struct shell_state *state, size_t index)
 		if (word[0] == '-' && word[1] != '-' && strchr(word, 'c')) {
 			if (i + 1 >= command->word_count)
 				return 0;
-			if (command->words[i + 1].dynamic)
-				state->shell->has_unknown_code = true;
 			return add_text(state, index,
 					command->words[i + 1].text, false,
 					false);
@@ -226,8 +224,6 @@ static int unwrap_eval(struct shell_state *state, size_t index)
 	int r = 0;
 
 	for (size_t i = 1; !r && i < command->word_count; i++) {
-		if (command->words[i].dynamic)
-			state->shell->has_unknown_code = true;
 		if (i > 1)
 			r = shell_buffer_add(&text, " ", 1);
 		if (!r)

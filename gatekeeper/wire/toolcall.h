@@ -15,7 +15,7 @@
  *       server   the MCP server, if it is one's; its tool "t" is then known
  *                as mcp__SERVER__t
  *       cwd      what relative paths are relative to
- *       client, session, agent   for the log
+ *       client   for the log; others are passed over
  *       account  for root: judge as this account
  *       explain  true: nothing is written down or counted
  *   {"ask": "result", "tool": "Bash", "result": ANYTHING}

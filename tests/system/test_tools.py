@@ -387,7 +387,18 @@ def test_life(gatekeeper):
     looked = call("Free", {"x": SECRET, "n": "4539526018159083"})
     tap.check("changes nothing", looked["verdict"] == "observe" and
               "arguments" not in looked, looked)
+    changed = [as_user(PUPPY, ask, {"ask": "define", "server": "files",
+                                    "tools": [{"name": "x",
+                                               "description": words}]})
+               for words in ("One.", "Another.")]
+    tap.equal("not even by a definition that has changed",
+              [one["withheld"] for one in changed], [[None], [None]])
+    tap.equal("nor its call", verdict("x", server="files"), "observe")
     gatekeeper.reload(POLICY)
+    tap.equal("enforced, it is withheld", verdict("x", server="files"), "deny")
+    call(SECRET)
+    as_user(PUPPY, ask, {"ask": "event", "event": "SessionStart",
+                         "client": SECRET, "detail": SECRET})
     status = subprocess.run(["leash", "status", "--json"],
                             capture_output=True, text=True)
     tap.check("leash status knows it", json.loads(status.stdout)["tool_gate"]
