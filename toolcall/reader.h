@@ -19,7 +19,6 @@ struct reader {
 	int depth;
 	int part_of;
 	bool is_substitution;
-	bool as_other;
 	bool decoded;
 	int pipe_from;		/* the command before a `|`, or -1 */
 	int groups[GROUPS_MAX]; /* what each open `(` reads from, or -1 */

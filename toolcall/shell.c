@@ -61,7 +61,6 @@ int reader_command(struct reader *reader, struct shell_command **ret)
 					      : group_input(reader);
 		command->part_of = reader->part_of;
 		command->is_substitution = reader->is_substitution;
-		command->as_other = reader->as_other;
 		command->decoded = reader->decoded;
 		if (reader->pipe_from >= 0)
 			shell->commands[reader->pipe_from].feeds =
@@ -174,7 +173,6 @@ int reader_nested(struct reader *outer, const char *text, size_t length,
 		.depth = outer->depth + 1,
 		.part_of = part_of,
 		.is_substitution = is_substitution,
-		.as_other = outer->as_other,
 		.decoded = outer->decoded,
 		.pipe_from = -1,
 		.command = -1,
@@ -197,7 +195,6 @@ int shell_read_more(struct shell_state *state, const char *text, size_t length,
 		.end = text + length,
 		.depth = more->depth,
 		.part_of = more->part_of,
-		.as_other = more->as_other,
 		.decoded = more->decoded,
 		.pipe_from = -1,
 		.command = -1,

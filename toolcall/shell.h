@@ -54,7 +54,6 @@ struct shell_command {
 	 * which runs it as part of its own work; or -1. */
 	int part_of;
 	bool is_substitution; /* its output becomes words of part_of */
-	bool as_other;	      /* run by sudo, su and their like */
 	bool decoded;	      /* its text was hidden by an encoding */
 };
 

@@ -63,7 +63,6 @@ char *shell_plain_output(const struct shell *shell, int command, int first);
 struct shell_more {
 	int depth;
 	int part_of;
-	bool as_other;
 	bool decoded;
 };
 

@@ -13,47 +13,45 @@
 static const struct wrapper {
 	const char *name;
 	const char *valued; /* options that take a word, spaces around each */
-	bool as_other;
-	bool skips_first; /* one word more: a time, a user, a lock file */
+	bool skips_first;   /* one word more: a time, a user, a lock file */
 } wrappers[] = {
 	{"sudo",
 	 " -u -g -h -p -C -T -r -t -U -D -R --user --group --host --prompt"
 	 " --chdir --role --type ",
-	 true, false},
-	{"doas", " -u -C ", true, false},
-	{"pkexec", " --user ", true, false},
-	{"run0", " -u -g --user --group --unit ", true, false},
-	{"env", " -u --unset -C --chdir ", false, false},
-	{"nohup", " ", false, false},
-	{"nice", " -n --adjustment ", false, false},
-	{"ionice", " -c -n -p ", false, false},
-	{"time", " -f -o ", false, false},
-	{"timeout", " -s -k --signal --kill-after ", false, true},
-	{"stdbuf", " -i -o -e ", false, false},
-	{"setsid", " ", false, false},
-	{"command", " ", false, false},
-	{"builtin", " ", false, false},
-	{"exec", " -a ", false, false},
-	{"chrt", " -T -P -D ", false, true},
-	{"taskset", " ", false, true},
-	{"flock", " -w -E --timeout ", false, true},
-	{"strace", " -e -o -p -s -u ", false, false},
-	{"ltrace", " -e -o -p -s -u ", false, false},
-	{"xargs", " -I -n -P -L -s -d -E -a -i --max-args --replace ", false,
 	 false},
-	{"watch", " -n -d --interval ", false, false},
-	{"unshare", " -S -G -R -w ", false, false},
-	{"setpriv", " --reuid --regid --groups ", true, false},
-	{"busybox", " ", false, false},
-	{"toybox", " ", false, false},
-	{"proot", " -r -b -w -q ", false, false},
-	{"fakeroot", " ", false, false},
-	{"script", " -c -O -I -T ", false, true},
-	{"parallel", " -j -a ", false, false},
-	{"caffeinate", " -t -w ", false, false},
-	{"systemd-run", " -u -p -M -H --unit --uid --property ", false, false},
-	{"torsocks", " ", false, false},
-	{"proxychains4", " -f ", false, false},
+	{"doas", " -u -C ", false},
+	{"pkexec", " --user ", false},
+	{"run0", " -u -g --user --group --unit ", false},
+	{"env", " -u --unset -C --chdir ", false},
+	{"nohup", " ", false},
+	{"nice", " -n --adjustment ", false},
+	{"ionice", " -c -n -p ", false},
+	{"time", " -f -o ", false},
+	{"timeout", " -s -k --signal --kill-after ", true},
+	{"stdbuf", " -i -o -e ", false},
+	{"setsid", " ", false},
+	{"command", " ", false},
+	{"builtin", " ", false},
+	{"exec", " -a ", false},
+	{"chrt", " -T -P -D ", true},
+	{"taskset", " ", true},
+	{"flock", " -w -E --timeout ", true},
+	{"strace", " -e -o -p -s -u ", false},
+	{"ltrace", " -e -o -p -s -u ", false},
+	{"xargs", " -I -n -P -L -s -d -E -a -i --max-args --replace ", false},
+	{"watch", " -n -d --interval ", false},
+	{"unshare", " -S -G -R -w ", false},
+	{"setpriv", " --reuid --regid --groups ", false},
+	{"busybox", " ", false},
+	{"toybox", " ", false},
+	{"proot", " -r -b -w -q ", false},
+	{"fakeroot", " ", false},
+	{"script", " -c -O -I -T ", true},
+	{"parallel", " -j -a ", false},
+	{"caffeinate", " -t -w ", false},
+	{"systemd-run", " -u -p -M -H --unit --uid --property ", false},
+	{"torsocks", " ", false},
+	{"proxychains4", " -f ", false},
 };
 
 static const struct wrapper *find_wrapper(const char *program)
@@ -104,7 +102,7 @@ static size_t first_wrapped(const struct wrapper *wrapper,
 
 /* Add words [from, to) of a command as one of its own. */
 static int add_words(struct shell_state *state, size_t index, size_t from,
-		     size_t to, bool as_other)
+		     size_t to)
 {
 	struct shell *shell = state->shell;
 	struct shell_command *added;
@@ -116,7 +114,6 @@ static int add_words(struct shell_state *state, size_t index, size_t from,
 	if (r)
 		return r;
 	added->part_of = (int)index;
-	added->as_other = as_other || shell->commands[index].as_other;
 	added->decoded = shell->commands[index].decoded;
 	added->reads_from = shell->commands[index].reads_from;
 	added->feeds = shell->commands[index].feeds;
@@ -149,13 +146,12 @@ static int depth_of(const struct shell *shell, int index)
 }
 
 static int add_text(struct shell_state *state, size_t index, const char *text,
-		    bool as_other, bool decoded)
+		    bool decoded)
 {
 	const struct shell_command *command = &state->shell->commands[index];
 	const struct shell_more more = {
 		.depth = depth_of(state->shell, (int)index),
 		.part_of = (int)index,
-		.as_other = as_other || command->as_other,
 		.decoded = decoded || command->decoded,
 	};
 	/* The command's own words may move while it is read. */
@@ -182,8 +178,7 @@ static int unwrap_shell(struct shell_state *state, size_t index)
 			if (i + 1 >= command->word_count)
 				return 0;
 			return add_text(state, index,
-					command->words[i + 1].text, false,
-					false);
+					command->words[i + 1].text, false);
 		}
 		if (!strcmp(word, "-o") || !strcmp(word, "-O") ||
 		    !strcmp(word, "--rcfile") || !strcmp(word, "--init-file"))
@@ -202,8 +197,7 @@ static int unwrap_input(struct shell_state *state, size_t index)
 	for (size_t i = 0; i < command->redirect_count; i++)
 		if (command->redirects[i].kind == SHELL_REDIRECT_HERE)
 			return add_text(state, index,
-					command->redirects[i].target, false,
-					false);
+					command->redirects[i].target, false);
 	if (command->reads_from < 0)
 		return 0;
 	output = shell_plain_output(state->shell, command->reads_from, 0);
@@ -213,7 +207,7 @@ static int unwrap_input(struct shell_state *state, size_t index)
 	for (size_t i = 1; i < command->word_count; i++)
 		hidden = hidden || strstr(command->words[i].text, "\\x") ||
 			 strstr(command->words[i].text, "\\0");
-	return add_text(state, index, output, false,
+	return add_text(state, index, output,
 			hidden || command->reads_from >= 0);
 }
 
@@ -231,7 +225,7 @@ static int unwrap_eval(struct shell_state *state, size_t index)
 					     strlen(command->words[i].text));
 	}
 	if (!r && text.bytes)
-		r = add_text(state, index, text.bytes, false, false);
+		r = add_text(state, index, text.bytes, false);
 	free(text.bytes);
 	return r;
 }
@@ -254,7 +248,7 @@ static int unwrap_find(struct shell_state *state, size_t index)
 		       strcmp(command->words[end].text, ";") &&
 		       strcmp(command->words[end].text, "+"))
 			end++;
-		r = add_words(state, index, i + 1, end, false);
+		r = add_words(state, index, i + 1, end);
 		i = end;
 	}
 	return r;
@@ -262,7 +256,7 @@ static int unwrap_find(struct shell_state *state, size_t index)
 
 /* su [USER] -c TEXT, and others that take a command as one word. */
 static int unwrap_option_text(struct shell_state *state, size_t index,
-			      const char *option, bool as_other)
+			      const char *option)
 {
 	struct shell_command *command = &state->shell->commands[index];
 	size_t length = strlen(option);
@@ -272,11 +266,9 @@ static int unwrap_option_text(struct shell_state *state, size_t index,
 
 		if (!strcmp(word, option) && i + 1 < command->word_count)
 			return add_text(state, index,
-					command->words[i + 1].text, as_other,
-					false);
+					command->words[i + 1].text, false);
 		if (!strncmp(word, option, length) && word[length] == '=')
-			return add_text(state, index, word + length + 1,
-					as_other, false);
+			return add_text(state, index, word + length + 1, false);
 	}
 	return 0;
 }
@@ -297,26 +289,23 @@ static int unwrap_one(struct shell_state *state, size_t index)
 	if (!strcmp(program, "find") || !strcmp(program, "fd"))
 		return unwrap_find(state, index);
 	if (!strcmp(program, "su") || !strcmp(program, "runuser"))
-		return unwrap_option_text(state, index, "-c", true);
+		return unwrap_option_text(state, index, "-c");
 	if (!strcmp(program, "script"))
-		return unwrap_option_text(state, index, "-c", false);
+		return unwrap_option_text(state, index, "-c");
 	if (!strcmp(program, "trap") && command->word_count > 2)
-		return add_text(state, index, command->words[1].text, false,
-				false);
+		return add_text(state, index, command->words[1].text, false);
 	if (wrapper) {
 		size_t first = first_wrapped(wrapper, command);
 
 		if (!strcmp(program, "env"))
-			r = unwrap_option_text(state, index, "-S", false);
+			r = unwrap_option_text(state, index, "-S");
 		if (!r && !strcmp(program, "watch") &&
 		    first + 1 == command->word_count)
 			return add_text(state, index,
-					command->words[first].text, false,
-					false);
+					command->words[first].text, false);
 		return r ? r
 			 : add_words(state, index, first,
-				     state->shell->commands[index].word_count,
-				     wrapper->as_other);
+				     state->shell->commands[index].word_count);
 	}
 	return 0;
 }

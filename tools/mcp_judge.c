@@ -150,7 +150,7 @@ static bool is_housekeeping(const char *method)
 }
 
 /* False: it goes no further. */
-static bool pass_call(struct passage *passage, json_t *message, size_t size)
+static bool pass_call(struct passage *passage, json_t *message)
 {
 	json_t *params = json_object_get(message, "params");
 	json_t *id = json_object_get(message, "id");
@@ -159,7 +159,6 @@ static bool pass_call(struct passage *passage, json_t *message, size_t size)
 	json_t *request, *arguments;
 	bool passes;
 
-	(void)size;
 	if (!tool) {
 		if (id)
 			answer(passage, id,
@@ -243,7 +242,7 @@ static bool pass_from_client(struct passage *passage, json_t *message,
 	if (method && strlen(method) == json_string_length(named))
 		return strcmp(method, "tools/call")
 			       ? pass_request(passage, message, method, size)
-			       : pass_call(passage, message, size);
+			       : pass_call(passage, message);
 	if (!named && (json_object_get(message, "result") ||
 		       json_object_get(message, "error")))
 		return pass_answer(passage, message, size);
