@@ -103,7 +103,8 @@ tap.equal("and what is denied is refused",
           as_user(PUPPY, tcp, PEER, DENIED)[0], "ECONNREFUSED")
 tap.equal("no packet of anything denied has left", seen(6, PEER, DENIED), 0)
 
-# Each way by itself, timed.
+# Each way by itself.  A SYN that met no gate comes again after a second, which
+# is TCP's; by then there must be one.
 for name in ("SIGKILL", "SIGSTOP", "SIGSEGV"):
     old = net_gate()
     flow = meanwhile(PUPPY, one_flow, 3)
@@ -111,8 +112,8 @@ for name in ("SIGKILL", "SIGSTOP", "SIGSEGV"):
     os.kill(old, getattr(signal, name))
     tap.check(f"{name}: the next gate comes", wait_new_gate(old))
     took = again()
-    tap.check(f"{name}: new connections work within a second of it",
-              took is not None and took < 1, took)
+    tap.check(f"{name}: new connections work, at the second SYN at the latest",
+              took is not None and took < 2, took)
     count, longest = flow()
     tap.check(f"{name}: a flow in progress goes on", longest < 200, longest)
 
