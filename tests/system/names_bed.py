@@ -81,12 +81,12 @@ def spawn_there(command, log, ready):
     raise AssertionError(open(log).read())
 
 
-def start_resolver():
+def start_resolver(more=()):
     command = ["dnsmasq", "-k", "--log-facility=-", "--conf-file=/dev/null",
                "--no-resolv", "--no-hosts", "--local-ttl=1", "--user=root",
                "--bind-interfaces", "--cache-size=0", "--log-queries",
                f"--listen-address={RESOLVER}", f"--listen-address={RESOLVER6}",
-               "--cname=alias.wild.example,web.example",
+               *more, "--cname=alias.wild.example,web.example",
                "--address=/many.wild.example/203.0.113.40",
                *("--txt-record=long.wild.example," + "x" * 200
                  for _ in range(30))]
