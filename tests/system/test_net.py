@@ -446,7 +446,11 @@ tap.check("a refused caller is written down",
           wait_rows("kind = 'accept' AND verdict = 'deny'"))
 
 
-# A reload judges what is open already.
+# A reload judges what is open already.  What waits for a clock waits longer
+# where starting a program takes seconds.
+STRETCH = max(1, SLOW / 4)
+
+
 def talk_on(ready, seconds):
     """Echo over two connections all the time; how each ends."""
     ends = {}
@@ -455,7 +459,7 @@ def talk_on(ready, seconds):
                              ("goes", socket.SOCK_STREAM, DENIED),
                              ("udp goes", socket.SOCK_DGRAM, DENIED)):
         clients[name] = socket.socket(socket.AF_INET, kind)
-        clients[name].settimeout(1)
+        clients[name].settimeout(STRETCH)
         clients[name].connect((PEER, port))
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -475,7 +479,7 @@ def talk_on(ready, seconds):
 both = RULES.replace(f"{SINK_PORT} ]", f"{SINK_PORT}, {DENIED} ]")
 gatekeeper.reload(network(both))
 ready = "/home/puppy/talking"
-ends = meanwhile(PUPPY, talk_on, ready, 3)
+ends = meanwhile(PUPPY, talk_on, ready, 3 * STRETCH)
 while not os.path.exists(ready) or os.path.getsize(ready) < 20:
     time.sleep(0.02)
 gatekeeper.reload(network(RULES))
@@ -486,9 +490,10 @@ gatekeeper.reload(network(RULES))
 # So does the end of a rule that was for a while.
 os.unlink(ready)
 done = subprocess.run(
-    ["leash", "allow", "host", f"{PEER}:{DENIED}", "--for", "3s"], capture_output=True, text=True)
+    ["leash", "allow", "host", f"{PEER}:{DENIED}", "--for",
+     f"{int(3 * STRETCH)}s"], capture_output=True, text=True)
 tap.equal("leash allow --for", (done.returncode, done.stderr), (0, ""))
-ends = meanwhile(PUPPY, talk_on, ready, 5)
+ends = meanwhile(PUPPY, talk_on, ready, 5 * STRETCH)
 while not os.path.exists(ready) or os.path.getsize(ready) < 20:
     time.sleep(0.02)
 subprocess.run(["leash", "allow", "host", "192.0.2.77"], check=True,
