@@ -17,6 +17,7 @@
 
 #include "fanotify/herd.h"
 #include "fanotify/judge.h"
+#include "fanotify/kernel_cache.h"
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
@@ -62,6 +63,8 @@ struct gate {
 	size_t batch_bytes;
 	int64_t held_looked_ns;
 	struct judge judge;
+	struct kernel_cache cache;
+	bool cache_is_of_use;  /* under this policy */
 	struct policy *policy; /* NULL before the first */
 	struct patience patience;
 	struct herd herd;
@@ -102,6 +105,7 @@ int gate_new(const struct gate_ends *ends, struct gate **ret)
 	if (!gate)
 		return -ENOMEM;
 	gate->ends = *ends;
+	kernel_cache_init(&gate->cache, ends->group, &ends->shared->unasked);
 	patience_init(&gate->patience, CROWDED_NS);
 	gate->judge.fds_dir = gate->judge.proc = -1;
 	r = share_descriptors(gate, &openers);
@@ -186,6 +190,47 @@ static void note(struct gate *gate, const struct opener *opener,
 	put(gate, &record);
 }
 
+/*
+ * What is opened again and again, such as libraries and the programs
+ * themselves, the kernel may open by itself.
+ */
+static void offer_to_kernel(struct gate *gate,
+			    const struct judgement *judgement, int fd)
+{
+	struct target *target = &gate->judge.target;
+
+	if (judgement->question.kind != POLICY_KIND_OPEN ||
+	    judgement->answer.verdict != POLICY_ALLOW ||
+	    (judgement->answer.log && !judgement->of_exec) ||
+	    kernel_cache_knows(&gate->cache, target->device, target->inode))
+		return;
+	if (judgement->of_exec) /* it was not needed until now */
+		target_name(gate->judge.fds_dir, fd, target);
+	kernel_cache_consider(&gate->cache, gate->policy, target, fd,
+			      gate->now_ns / CLOCK_NS_PER_S);
+}
+
+/* Others need not have waited for an account, nor for this. */
+static void offer_of_others(struct gate *gate,
+			    const struct fanotify_event_metadata *event)
+{
+	struct target *target = &gate->judge.target;
+	struct stat st;
+
+	if (!gate->cache_is_of_use || !(event->mask & FAN_OPEN_PERM) ||
+	    event->mask & FAN_ONDIR)
+		return;
+	/* Cheap first: most files of others are their own, or known. */
+	if (fstat(event->fd, &st) < 0 || st.st_uid != 0 ||
+	    st.st_mode & (S_IWGRP | S_IWOTH) ||
+	    kernel_cache_knows(&gate->cache, st.st_dev, st.st_ino))
+		return;
+	target_identify(event->fd, gate->judge.mounts, target);
+	target_name(gate->judge.fds_dir, event->fd, target);
+	kernel_cache_consider(&gate->cache, gate->policy, target, event->fd,
+			      gate->now_ns / CLOCK_NS_PER_S);
+}
+
 static int answer_leashed(struct gate *gate, struct opener *opener,
 			  const struct fanotify_event_metadata *event,
 			  bool last_chance)
@@ -205,8 +250,13 @@ static int answer_leashed(struct gate *gate, struct opener *opener,
 	if (judgement.answer.log)
 		(void)opener_program(gate->judge.openers, opener);
 	judge_remember(&gate->judge, opener, &judgement, event->fd);
+	/* Its open may not be asked about, and so not come next. */
+	if (kernel_cache_marked(&gate->cache, gate->judge.target.device,
+				gate->judge.target.inode))
+		opener->expects_open = false;
 	if (judgement.answer.log)
 		note(gate, opener, &judgement);
+	offer_to_kernel(gate, &judgement, event->fd);
 	return 0;
 }
 
@@ -222,10 +272,12 @@ static int answer_event(struct gate *gate,
 		respond(gate, event->fd, true);
 	else if (r) /* gone: nobody hears it; or not to be known: no */
 		respond(gate, event->fd, false);
-	else if (judge_account(gate->policy, &opener->ids) == POLICY_NONE)
-		respond(gate, event->fd, true);
-	else
+	else if (judge_account(gate->policy, &opener->ids) != POLICY_NONE)
 		return answer_leashed(gate, opener, event, last_chance);
+	else {
+		respond(gate, event->fd, true);
+		offer_of_others(gate, event);
+	}
 	return 0;
 }
 
@@ -354,6 +406,9 @@ static int load_policy(struct gate *gate, int fd, uint64_t *ret_generation)
 	*ret_generation = policy_header(policy)->generation;
 	policy_free(gate->policy);
 	gate->policy = STEAL(policy);
+	gate->cache_is_of_use = kernel_cache_is_of_use(gate->policy);
+	if (gate->active)
+		kernel_cache_flush(&gate->cache);
 	return 0;
 }
 
@@ -374,6 +429,7 @@ static int go(struct gate *gate)
 	if (!gate->policy)
 		return -EPROTO;
 	gate->active = true;
+	kernel_cache_flush(&gate->cache); /* its predecessor's marks */
 	gate->judge.since_ns = clock_monotonic_ns();
 	return 0;
 }
@@ -458,8 +514,10 @@ static int take_turn(struct gate *gate)
 	};
 	int r = 0;
 
-	if (poll(waiting, 2, gate->held_count ? 1 : -1) < 0)
+	if (poll(waiting, 2,
+		 gate->held_count ? 1 : kernel_cache_wait_ms(&gate->cache)) < 0)
 		return errno == EINTR ? 0 : -errno;
+	kernel_cache_age(&gate->cache, clock_monotonic_ns() / CLOCK_NS_PER_S);
 	if (waiting[1].revents)
 		r = take_message(gate);
 	if (!r && gate->active)

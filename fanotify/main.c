@@ -31,15 +31,15 @@ static int confine(void)
 		CAP_SYS_NICE,
 	};
 	static const int syscalls[] __attribute__((unused)) = {
-		SANDBOX_OPENAT_READ,  SCMP_SYS(readlinkat),
-		SCMP_SYS(fstat),      SCMP_SYS(newfstatat),
-		SCMP_SYS(statx),      SCMP_SYS(pread64),
-		SCMP_SYS(lseek),      SCMP_SYS(ioctl),
-		SCMP_SYS(pidfd_open), SCMP_SYS(poll),
-		SCMP_SYS(ppoll),      SCMP_SYS(kcmp),
-		SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),
-		SCMP_SYS(fcntl),      SCMP_SYS(sched_yield),
-		SANDBOX_SCHED_SELF,
+		SANDBOX_OPENAT_READ,	 SCMP_SYS(readlinkat),
+		SCMP_SYS(fstat),	 SCMP_SYS(newfstatat),
+		SCMP_SYS(statx),	 SCMP_SYS(pread64),
+		SCMP_SYS(lseek),	 SCMP_SYS(ioctl),
+		SCMP_SYS(pidfd_open),	 SCMP_SYS(poll),
+		SCMP_SYS(ppoll),	 SCMP_SYS(kcmp),
+		SCMP_SYS(recvmsg),	 SCMP_SYS(sendmsg),
+		SCMP_SYS(fcntl),	 SCMP_SYS(sched_yield),
+		SCMP_SYS(fanotify_mark), SANDBOX_SCHED_SELF,
 	};
 
 	int r;

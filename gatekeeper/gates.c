@@ -1,6 +1,7 @@
 #include "gatekeeper/gates.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
@@ -309,6 +310,9 @@ static void count_death(struct gates *gates, int64_t lived_ns, int status,
 	if (wait_ns > LOCKDOWN_MAX_NS)
 		wait_ns = LOCKDOWN_MAX_NS;
 	gates->start_after_ns = now_ns + wait_ns;
+	/* Refused is what is asked about: so all of it is (kernel_cache.h). */
+	(void)fanotify_mark(gates->setup.group, FAN_MARK_FLUSH, 0, AT_FDCWD,
+			    NULL);
 	life_warn(gates->setup.life,
 		  "lockdown: file gates die as soon as they start; leashed "
 		  "accounts are refused, trying again in %lld ms",
@@ -553,6 +557,14 @@ void gates_pids(const struct gates *gates, pid_t ret[static GATES_COUNT])
 pid_t gates_answering(const struct gates *gates)
 {
 	return gates->active < 0 ? -1 : gates->slots[gates->active].helper.pid;
+}
+
+uint32_t gates_unasked(const struct gates *gates)
+{
+	return gates->active < 0
+		       ? 0
+		       : atomic_load(
+				 &gates->slots[gates->active].shared->unasked);
 }
 
 void gates_stop(struct gates *gates)

@@ -66,5 +66,8 @@ void gates_pids(const struct gates *gates, pid_t ret[static GATES_COUNT]);
 /* That of the one that answers, -1 for none. */
 pid_t gates_answering(const struct gates *gates);
 
+/* How many files the kernel opens without asking it. */
+uint32_t gates_unasked(const struct gates *gates);
+
 /* Let what is queued be answered and end them, within two seconds. */
 void gates_stop(struct gates *gates);

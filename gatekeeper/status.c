@@ -77,6 +77,7 @@ void status_put(const struct status *status, struct fields *reply)
 	fields_put(reply, "mode", mode_word(header->mode));
 	fields_format(reply, "rules", "%u", header->rules.count);
 	fields_format(reply, "filesystems", "%zu", status->filesystems);
+	fields_format(reply, "unasked", "%" PRIu32, status->unasked);
 	fields_put(reply, "database",
 		   policy_text(status->policy, header->database));
 	put_pid(reply, "file_gate", status->gate);

@@ -18,6 +18,7 @@ struct status { /* all borrowed */
 	const char *reload_problem; /* or NULL */
 	uint64_t generation;	    /* in force everywhere */
 	size_t filesystems;
+	uint32_t unasked; /* files the kernel opens without asking */
 	pid_t gate, spare, store, net, tool; /* -1: none */
 	bool locked_down;
 	const char *net_problem; /* "": none */

@@ -177,6 +177,7 @@ static void put_status(void *context, struct fields *reply)
 					  : NULL,
 		.generation = supervisor->announced,
 		.filesystems = marks_count(supervisor->marks),
+		.unasked = gates_unasked(supervisor->gates),
 		.store = store_keeper_pid(supervisor->store),
 		.net = net_keeper_pid(supervisor->net),
 		.tool = tool_keeper_pid(supervisor->tool),

@@ -67,7 +67,9 @@ static void print_status(const struct fields *reply)
 	       get(reply, "pid"), get(reply, "file_gate"),
 	       get(reply, "file_gate_spare"), get(reply, "net_gate"),
 	       get(reply, "tool_gate"), get(reply, "store"));
-	printf("  covered    %s filesystem(s)\n", get(reply, "filesystems"));
+	printf("  covered    %s filesystem(s), of which the kernel opens %s "
+	       "file(s) without asking\n",
+	       get(reply, "filesystems"), get(reply, "unasked"));
 	printf("  log        %s, %s record(s) lost\n", get(reply, "database"),
 	       get(reply, "lost"));
 	while (fields_next(reply, &cursor)) {
@@ -159,7 +161,7 @@ int leash_status(int argc, char **argv)
 		"pid",		 "uptime_s",  "generation",  "coming",
 		"rules",	 "lost",      "filesystems", "file_gate",
 		"net_gate",	 "tool_gate", "store",	     "file_gate_spare",
-		"waiting_bytes", "uid",	      NULL,
+		"waiting_bytes", "unasked",   "uid",	     NULL,
 	};
 	struct fields request = {NULL, 0, 0, false};
 	struct talk_reply reply;

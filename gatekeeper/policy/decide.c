@@ -35,9 +35,13 @@ struct walk {
 	uint32_t *next;
 };
 
-static void first_of(uint32_t *slot, uint32_t rule)
+/* Of rules that say the same, one that is logged counts, and the first. */
+static void first_of(const struct policy *policy, uint32_t *slot, uint32_t rule)
 {
-	if (*slot == POLICY_NONE || rule < *slot)
+	uint8_t quiet = policy->rules[rule].quiet;
+
+	if (*slot == POLICY_NONE || quiet < policy->rules[*slot].quiet ||
+	    (quiet == policy->rules[*slot].quiet && rule < *slot))
 		*slot = rule;
 }
 
@@ -77,7 +81,7 @@ static void apply_rules(struct walk *walk, const struct policy_node *node)
 		default:
 			continue;
 		}
-		first_of(slot, i);
+		first_of(walk->policy, slot, i);
 	}
 }
 

@@ -36,6 +36,7 @@ struct gate_shared {
 	_Atomic uint64_t heartbeat; /* grows with each batch and each wait */
 	_Atomic uint32_t polling;   /* gatekeeper: may poll before sleeping */
 	_Atomic uint32_t answered;  /* events of this batch, from the first */
+	_Atomic uint32_t unasked;   /* files the kernel opens without asking */
 	struct gate_held held[GATE_HELD_MAX];
 	alignas(64) char events[GATE_BATCH_MAX * GATE_EVENT_SIZE];
 };

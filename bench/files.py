@@ -29,6 +29,9 @@ accounts = ( {{ account = "puppy"; profiles = [ "base" ];
     files = {{ read = [ "{BOX}", "{TOOLS}" ]; }};
     programs = {{ list = [ "{TOOLS}/measure", "{PROGRAM}" ]; }}; }} );
 """
+# As /usr is in the profile base: its execs are logged, its opens are not.
+UNLOGGED = POLICY.replace(f'[ "{BOX}", "{TOOLS}" ]', f"""(
+    {{ path = "{BOX}"; log = false; }}, "{TOOLS}" )""")
 
 
 # Each is measured on a gate of its own: what the log still has to write of a
@@ -56,8 +59,8 @@ def empty(what):
         gate.wait()
 
 
-def leash(uid, what, measured=None):
-    write_config(POLICY)
+def leash(uid, what, measured=None, policy=POLICY):
+    write_config(policy)
     log = open("/mnt/bench.log", "w+")
     process = subprocess.Popen(["gatekeeper", "--foreground", "--config",
                                 CONFIG], stdout=log, stderr=log)
@@ -148,6 +151,9 @@ VARIANTS = [
     ("empty loop", empty),
     ("Leash, another user", lambda what: leash(KITTEN, what)),
     ("Leash, the account", lambda what: leash(PUPPY, what)),
+    ("  opens not logged, another", lambda what: leash(
+        KITTEN, what, policy=UNLOGGED)),
+    ("  opens not logged", lambda what: leash(PUPPY, what, policy=UNLOGGED)),
     ("  it floods explain", leash_asked),
 ]
 if os.path.exists(f"{peer}/usr/sbin/fapolicyd"):
