@@ -45,7 +45,7 @@ void flow_record_find_process(struct net_gate *gate, struct gate_asked *asked,
 		return;
 	flow_record_find_socket(gate, asked);
 	socket_owner_process(gate->owner, gate->policy, asked->flow.account,
-			     asked->inode, all, &gate->process);
+			     &asked->packet, asked->inode, all, &gate->process);
 	asked->process_known = true;
 }
 

@@ -302,12 +302,24 @@ static struct recent *find_recent(struct socket_owner *owner, uint64_t inode,
 	return NULL;
 }
 
-static bool look_at_recent(struct socket_owner *owner, uint64_t inode,
+/* A short connection may be over before its process is looked for. */
+static bool is_gone(struct socket_owner *owner, const struct packet *packet,
+		    uint64_t inode)
+{
+	struct socket_found now;
+
+	return socket_owner_find(owner, packet, &now) || now.inode != inode;
+}
+
+static bool look_at_recent(struct socket_owner *owner,
+			   const struct packet *packet, uint64_t inode,
 			   struct socket_process *ret)
 {
 	/* All of the cheap looks before the first that is not. */
 	struct recent *recent = find_recent(owner, inode, is_same_fd);
 
+	if (!recent && is_gone(owner, packet, inode))
+		return true;
 	if (!recent)
 		recent = find_recent(owner, inode, is_other_fd);
 	if (!recent)
@@ -382,13 +394,14 @@ static void look_at_all(struct socket_owner *owner, const struct policy *policy,
 
 void socket_owner_process(struct socket_owner *owner,
 			  const struct policy *policy, uint32_t account,
-			  uint64_t inode, bool all, struct socket_process *ret)
+			  const struct packet *packet, uint64_t inode, bool all,
+			  struct socket_process *ret)
 {
 	ret->pid = 0;
 	ret->parent_pid = 0;
 	ret->several = false;
 	ret->program[0] = '\0';
-	if (!inode || (!all && look_at_recent(owner, inode, ret)))
+	if (!inode || (!all && look_at_recent(owner, packet, inode, ret)))
 		return;
 	look_at_all(owner, policy, account, inode, all, ret);
 }

@@ -51,13 +51,15 @@ MUST_CHECK int socket_owner_find(struct socket_owner *owner,
 				 struct socket_found *ret);
 
 /*
- * The process of account that holds the socket.  With all, every process is
- * looked at, and several is true where they do not run one program; without,
- * the first that is found does.
+ * The process of account that holds the socket which sent packet.  With all,
+ * every process is looked at, and several is true where they do not run one
+ * program; without, the first that is found does, and a socket that has been
+ * closed meanwhile is not looked for.
  */
 void socket_owner_process(struct socket_owner *owner,
 			  const struct policy *policy, uint32_t account,
-			  uint64_t inode, bool all, struct socket_process *ret);
+			  const struct packet *packet, uint64_t inode, bool all,
+			  struct socket_process *ret);
 
 /* Says whether a socket of account with this flow must be cut. */
 typedef bool (*socket_owner_cut_fn)(void *context, uint32_t uid,
