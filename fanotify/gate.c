@@ -49,6 +49,9 @@
 #define DESCRIPTORS_MIN 64
 #define OPENERS_MAX	256
 
+/* Of so many opens of others, one is looked at for the kernel's cache. */
+#define OTHERS_SAMPLE 8
+
 /* An event put aside, as the log of what is owed has it in gate_shared. */
 struct held {
 	struct fanotify_event_metadata event; /* fd 0: free */
@@ -65,6 +68,7 @@ struct gate {
 	struct judge judge;
 	struct kernel_cache cache;
 	bool cache_is_of_use;  /* under this policy */
+	unsigned int others;   /* opens of theirs, counted for the sample */
 	struct policy *policy; /* NULL before the first */
 	struct patience patience;
 	struct herd herd;
@@ -210,7 +214,10 @@ static void offer_to_kernel(struct gate *gate,
 			      gate->now_ns / CLOCK_NS_PER_S);
 }
 
-/* Others need not have waited for an account, nor for this. */
+/*
+ * Others need not have waited for an account, nor for this.  A sample will do:
+ * what is opened often comes by again.
+ */
 static void offer_of_others(struct gate *gate,
 			    const struct fanotify_event_metadata *event)
 {
@@ -218,7 +225,7 @@ static void offer_of_others(struct gate *gate,
 	struct stat st;
 
 	if (!gate->cache_is_of_use || !(event->mask & FAN_OPEN_PERM) ||
-	    event->mask & FAN_ONDIR)
+	    event->mask & FAN_ONDIR || gate->others++ % OTHERS_SAMPLE)
 		return;
 	/* Cheap first: most files of others are their own, or known. */
 	if (fstat(event->fd, &st) < 0 || st.st_uid != 0 ||
@@ -382,7 +389,9 @@ static int answer_batch(struct gate *gate)
 		if (event->fd >= 0) {
 			bool held = answer_event(gate, event, false);
 
-			opener_tidy(gate->judge.openers);
+			/* After an exec, its open is what counts. */
+			if (!(event->mask & FAN_OPEN_EXEC_PERM))
+				opener_tidy(gate->judge.openers);
 			if (held)
 				hold(gate, event);
 			atomic_fetch_add(&shared->answered, 1);
