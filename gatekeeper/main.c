@@ -35,6 +35,7 @@ enum exit_code {
 struct options {
 	const char *config;
 	bool check;
+	bool hosts;
 	bool fall_back;
 	bool foreground;
 	bool take_off;
@@ -42,12 +43,14 @@ struct options {
 
 static void print_usage(FILE *out)
 {
-	fputs("Usage: gatekeeper --config FILE [--check] [--foreground] "
-	      "[--fall-back]\n"
+	fputs("Usage: gatekeeper --config FILE [--check [--hosts]] "
+	      "[--foreground]\n"
+	      "                  [--fall-back]\n"
 	      "       gatekeeper --take-off\n"
 	      "\n"
 	      "  --config FILE  the policy, usually /etc/leash.conf\n"
 	      "  --check        read and check it, say what is wrong, exit\n"
+	      "  --hosts        list the hosts that it allows by name\n"
 	      "  --foreground   stay attached, for systemd or a terminal\n"
 	      "  --fall-back    start with the last policy that was right, if\n"
 	      "                 this one is wrong\n"
@@ -65,6 +68,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	static const struct option names[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, 'k'},
+		{"hosts", no_argument, NULL, 'n'},
 		{"fall-back", no_argument, NULL, 'b'},
 		{"foreground", no_argument, NULL, 'f'},
 		{"take-off", no_argument, NULL, 't'},
@@ -81,6 +85,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'k':
 			options->check = true;
+			break;
+		case 'n':
+			options->hosts = true;
 			break;
 		case 'b':
 			options->fall_back = true;
@@ -102,8 +109,11 @@ static int parse_options(int argc, char **argv, struct options *options)
 			return EXIT_ERROR;
 		}
 	}
-	if (optind < argc || !options->config != options->take_off) {
+	if (optind < argc || !options->config != options->take_off ||
+	    (options->hosts && !options->check)) {
 		fputs(optind < argc ? "gatekeeper: too many arguments\n"
+		      : options->hosts && !options->check
+			      ? "gatekeeper: --hosts goes with --check\n"
 		      : options->take_off
 			      ? "gatekeeper: --take-off takes no --config\n"
 			      : "gatekeeper: --config is missing\n",
@@ -114,7 +124,36 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return -1;
 }
 
-static int check(const struct config_source *source)
+static bool is_allowed(const struct policy *policy, uint32_t reach,
+		       uint32_t *ret_rule)
+{
+	for (; reach != POLICY_NONE; reach = policy->reaches[reach].next) {
+		*ret_rule = policy->reaches[reach].rule;
+		if (policy_rule(policy, *ret_rule)->effect ==
+		    POLICY_EFFECT_REACH)
+			return true;
+	}
+	return false;
+}
+
+/* Each as PLACE: NAME, for `leash check --hosts`. */
+static void list_hosts(const struct policy *policy)
+{
+	uint32_t count = policy_header(policy)->edges.count, rule = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct policy_edge *edge = &policy->edges[i];
+
+		if (edge->kind == POLICY_EDGE_HOST &&
+		    is_allowed(policy, edge->to, &rule))
+			printf("%s: %s\n",
+			       policy_text(policy,
+					   policy_rule(policy, rule)->origin),
+			       policy_text(policy, edge->text));
+	}
+}
+
+static int check(const struct config_source *source, bool hosts)
 {
 	struct report report = {.out = stderr};
 	CLEANUP(policy_free) struct policy *policy = NULL;
@@ -139,6 +178,10 @@ static int check(const struct config_source *source)
 		errno = r < 0 ? -r : EINVAL;
 		log_error("cannot compile %s: %m", source->path);
 		return EXIT_ERROR;
+	}
+	if (hosts) {
+		list_hosts(policy);
+		return EXIT_DONE;
 	}
 	header = policy_header(policy);
 	printf("%s: correct: %u account(s), %u rule(s), %llu bytes compiled\n",
@@ -313,7 +356,7 @@ static int run_detached(const struct options *options)
 
 int main(int argc, char **argv)
 {
-	struct options options = {NULL, false, false, false, false};
+	struct options options = {.config = NULL};
 	CLEANUP_FREE char *config = NULL;
 	int r;
 
@@ -337,9 +380,11 @@ int main(int argc, char **argv)
 	}
 	options.config = config;
 	if (options.check)
-		return check(&(struct config_source){
-			.path = config,
-			.profiles_dir = LEASH_PROFILES_DIR,
-		});
+		return check(
+			&(struct config_source){
+				.path = config,
+				.profiles_dir = LEASH_PROFILES_DIR,
+			},
+			options.hosts);
 	return options.foreground ? run(&options, -1) : run_detached(&options);
 }

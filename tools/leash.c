@@ -43,7 +43,7 @@ static const struct {
 	{"learn", leash_learn,
 	 "[--account A] [--since 1h] [--refused] [--apply] [--json]"},
 	{"reload", leash_reload, "[--json]"},
-	{"check", leash_check, "[FILE] [--json]"},
+	{"check", leash_check, "[--hosts] [FILE] [--json]"},
 	{"tools", leash_tools,
 	 "install claude|codex|copilot|cursor [--undo] [--account A]\n"
 	 "             [--file FILE] [--dry-run]\n"

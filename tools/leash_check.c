@@ -14,20 +14,19 @@
 #include <unistd.h>
 
 #include "gatekeeper/base/fd.h"
+#include "tools/check_hosts.h"
 
 #define LINE_SIZE 8192
 
-static void run_gatekeeper(const char *file, int errors)
+/* What it says of hosts goes to list. */
+static void run_gatekeeper(const char *file, int errors, int list)
 {
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
 	dup2(errors, STDERR_FILENO);
-	if (null >= 0)
-		dup2(null, STDOUT_FILENO);
-	execlp("gatekeeper", "gatekeeper", "--check", "--config", file,
-	       (char *)NULL);
-	execl("/usr/sbin/gatekeeper", "gatekeeper", "--check", "--config", file,
-	      (char *)NULL);
+	dup2(list, STDOUT_FILENO);
+	execlp("gatekeeper", "gatekeeper", "--check", "--hosts", "--config",
+	       file, (char *)NULL);
+	execl("/usr/sbin/gatekeeper", "gatekeeper", "--check", "--hosts",
+	      "--config", file, (char *)NULL);
 	dprintf(errors, "cannot run gatekeeper: %s\n", strerror(errno));
 	_exit(EXIT_ERROR);
 }
@@ -61,7 +60,7 @@ static int take_lines(FILE *in, bool json, struct fields *found)
 }
 
 /* The exit code; EXIT_NO with findings, too. */
-static int check(const char *file, bool json, struct fields *found)
+static int check(const char *file, FILE *list, bool json, struct fields *found)
 {
 	int ends[2], status, notes = 0;
 	FILE *in;
@@ -71,7 +70,7 @@ static int check(const char *file, bool json, struct fields *found)
 		return EXIT_ERROR;
 	pid = fork();
 	if (pid == 0)
-		run_gatekeeper(file, ends[1]);
+		run_gatekeeper(file, ends[1], fileno(list));
 	fd_close(ends[1]);
 	in = pid < 0 ? NULL : fdopen(ends[0], "r");
 	if (!in) {
@@ -86,9 +85,45 @@ static int check(const char *file, bool json, struct fields *found)
 	return !status && notes ? EXIT_NO : status;
 }
 
+struct looking {
+	struct fields *found;
+	bool json;
+};
+
+static void report_host(void *context, const char *place, const char *host,
+			const char *problem)
+{
+	const struct looking *looking = context;
+
+	if (looking->json)
+		fields_format(looking->found, "note", "%s: note: %s: %s", place,
+			      host, problem);
+	else
+		fprintf(stderr, "%s: note: %s: %s\n", place, leash_shown(host),
+			problem);
+}
+
+/* The exit code: that of before, or EXIT_NO where a host has no address. */
+static int check_found_hosts(FILE *list, int before, bool json,
+			     struct fields *found)
+{
+	struct looking looking = {found, json};
+	int r;
+
+	rewind(list);
+	r = check_hosts(list, report_host, &looking);
+	if (r < 0) {
+		fprintf(stderr, "leash: cannot look hosts up: %s\n",
+			strerror(-r));
+		return EXIT_ERROR;
+	}
+	return r ? EXIT_NO : before;
+}
+
 int leash_check(int argc, char **argv)
 {
 	static const struct option names[] = {
+		{"hosts", no_argument, NULL, 'n'},
 		{"json", no_argument, NULL, 'j'},
 		{NULL, 0, NULL, 0},
 	};
@@ -100,20 +135,28 @@ int leash_check(int argc, char **argv)
 	static const char *const numbers[] = {NULL};
 	struct fields found = {NULL, 0, 0, false};
 	const char *file = "/etc/leash.conf";
-	bool json = false;
+	bool json = false, hosts = false;
+	FILE *list;
 	int option, r;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {
-		if (option != 'j')
+		if (option == '?')
 			return leash_usage("check");
-		json = true;
+		json |= option == 'j';
+		hosts |= option == 'n';
 	}
 	if (argc - optind > 1)
 		return leash_usage("check");
 	if (optind < argc)
 		file = argv[optind];
 	fields_put(&found, "config", file);
-	r = check(file, json, &found);
+	list = tmpfile();
+	if (!list)
+		return EXIT_ERROR;
+	r = check(file, list, json, &found);
+	if (hosts && (r == EXIT_DONE || r == EXIT_NO))
+		r = check_found_hosts(list, r, json, &found);
+	fclose(list);
 	if (json)
 		leash_print_json(&found, lists, numbers);
 	else if (r == EXIT_DONE)

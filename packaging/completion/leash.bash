@@ -56,7 +56,7 @@ _leash()
 	tools) options="install list trust claude codex copilot cursor --undo
 		--account --file --dry-run --yes --json" ;;
 	check)
-		mapfile -t COMPREPLY < <(compgen -f -W --json -- "$word")
+		mapfile -t COMPREPLY < <(compgen -f -W "--hosts --json" -- "$word")
 		compopt -o filenames
 		return ;;
 	esac

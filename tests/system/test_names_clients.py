@@ -10,7 +10,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 SECRET = b"correct horse battery staple " * 100
 tap = Tap()
 names_bed()
-start_resolver([f"--server=/tun.example/{TUNNEL}"])
+start_resolver([f"--server=/tun.example/{TUNNEL}", "--local=/nowhere.example/"])
 start_web()
 gatekeeper = Gatekeeper(policy())
 env = {**os.environ, "SSL_CERT_FILE": "/mnt/cert.pem",
@@ -121,6 +121,40 @@ if shutil.which("dns2tcpc"):
             "allow = (", 'allow = ( { host = "*.tun.example"; },')))
 else:
     tap.skip("dns2tcp", "it is not installed")
+
+# Names spelt wrong are told before an agent meets them.
+def check_hosts(text, *more):
+    write_config(text, "/mnt/checked.conf")
+    done = subprocess.run(["leash", "check", "--hosts", "/mnt/checked.conf",
+                           *more], capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+right = policy("allow = ( { host = \"web.example\"; }, "
+               "{ host = \"good.example\"; }, { host = \"*.b.example\"; } );\n"
+               "deny = ( { host = \"no.nowhere.example\"; } );\n")
+before = asked_of_resolver("web.example")
+tap.equal("check --hosts: all have addresses", check_hosts(right)[0], 0)
+tap.check("check --hosts: the resolver knows them now",
+          asked_of_resolver("web.example") > before)
+tap.equal("check --hosts: what is denied is not looked up",
+          asked_of_resolver("no.nowhere.example"), 0)
+wrong = right.replace("good.example", "god.nowhere.example")
+code, said = check_hosts(wrong)
+tap.check("check --hosts: a name that nobody has, and where it stands",
+          code == 1 and re.search(r"checked.conf:\d+: note: "
+                                  r"god.nowhere.example: no such name", said) and
+          "web.example" not in said, said)
+code, said = check_hosts(wrong, "--json")
+tap.check("check --hosts: as JSON", code == 1 and "god.nowhere.example" in
+          json.loads(said)["note"][0], said)
+tap.equal("check alone asks nobody", subprocess.run(
+    ["leash", "check", "/mnt/checked.conf"]).returncode, 0)
+sh("mv /etc/resolv.conf /mnt/; echo nameserver 10.77.0.99 > /etc/resolv.conf")
+code, said = check_hosts(right)
+tap.check("check --hosts: no resolver, and it still ends",
+          code == 1 and "web.example" in said, said)
+sh("mv /mnt/resolv.conf /etc/")
 tap.check("it is written down", wait_rows(
     "kind = 'resolve' AND verdict = 'deny' AND host LIKE '%.tun.example'"))
 tap.equal("stops cleanly", gatekeeper.stop(), 0)
