@@ -116,6 +116,8 @@ static bool mark(struct kernel_cache *cache, int fd)
 	const unsigned int how =
 		FAN_MARK_ADD | FAN_MARK_IGNORED_MASK | FAN_MARK_EVICTABLE;
 
+	if (atomic_load(cache->marks) >= KERNEL_CACHE_MARKS)
+		return false;
 	if (fanotify_mark(cache->group, how, FAN_OPEN_PERM, fd, NULL) == 0) {
 		atomic_fetch_add(cache->marks, 1);
 		return true;

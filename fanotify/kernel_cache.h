@@ -30,7 +30,8 @@
 #include "gatekeeper/policy/image.h"
 
 #define KERNEL_CACHE_S	   10
-#define KERNEL_CACHE_FILES 1024 /* remembered; a power of two */
+#define KERNEL_CACHE_FILES 2048 /* remembered; a power of two */
+#define KERNEL_CACHE_MARKS 4096 /* at once: taking them away takes 2 ms */
 
 struct kernel_cache {
 	int group;	 /* borrowed; -1: the kernel will not have such marks */
