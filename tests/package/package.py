@@ -77,7 +77,7 @@ LIBRARIES = {
                                          "libcap-ng"},
     "usr/bin/leash-hook": {"libjansson"},
     "usr/bin/leash-mcp": {"libjansson"},
-    "usr/bin/leash": {"libsqlite3", "libjansson", "libpsl"},
+    "usr/bin/leash": {"libsqlite3", "libjansson", "libpsl", "libcares"},
     "usr/bin/leash-query": {"libsqlite3", "libjansson"},
 }
 with tempfile.TemporaryDirectory() as root:
