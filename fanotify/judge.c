@@ -61,9 +61,8 @@ static bool modes_forbid_writing(const struct policy *policy,
 {
 	const uint32_t *uids = opener->ids.uids;
 
-	return !(target->mode & (S_IWGRP | S_IWOTH)) && uids[0] != 0 &&
+	return target_is_closed(target, policy) && uids[0] != 0 &&
 	       uids[1] == uids[0] && uids[2] == uids[0] && uids[3] == uids[0] &&
-	       policy_account_of(policy, target->owner) == POLICY_NONE &&
 	       opener_is_unprivileged(opener);
 }
 
@@ -182,20 +181,10 @@ int judge_event(struct judge *judge, const struct policy *policy,
 	    accept_unnamed(judge, opener, last_chance))
 		return JUDGE_NOT_YET;
 
-	ret->question = (struct policy_question){
-		.account = judge_account(policy, &opener->ids),
-		.kind = kind,
-		.access = first_access(kind),
-		.facts = target->facts |
-			 loader_facts(judge, opener, kind, event->fd),
-		.path = target->path,
-		.path_length = target->path_length,
-		.device = target->device,
-		.inode = target->inode,
-		.size = target->size,
-		.changed_ns = target->changed_ns,
-		.now_s = now_s,
-	};
+	ret->question = target_question(
+		target, judge_account(policy, &opener->ids), kind, now_s);
+	ret->question.access = first_access(kind);
+	ret->question.facts |= loader_facts(judge, opener, kind, event->fd);
 	if (policy_decide(policy, &ret->question, &ret->answer) ==
 	    POLICY_NEED_ACCESS)
 		return decide_by_access(judge, policy, opener, last_chance,

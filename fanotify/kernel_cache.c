@@ -48,7 +48,7 @@ static const struct kernel_cache_file *find(const struct kernel_cache *cache,
 bool kernel_cache_knows(const struct kernel_cache *cache, uint64_t device,
 			uint64_t inode)
 {
-	return cache->group < 0 || find(cache, device, inode);
+	return cache->refused || find(cache, device, inode);
 }
 
 bool kernel_cache_marked(const struct kernel_cache *cache, uint64_t device,
@@ -77,20 +77,11 @@ static bool may_account(const struct policy *policy, uint32_t account,
 			int64_t now_s)
 {
 	struct policy_answer answer;
-	const struct policy_question question = {
-		.account = account,
-		.kind = POLICY_KIND_OPEN,
-		.access = POLICY_ACCESS_READ,
-		.facts = target->facts | facts,
-		.path = target->path,
-		.path_length = target->path_length,
-		.device = target->device,
-		.inode = target->inode,
-		.size = target->size,
-		.changed_ns = target->changed_ns,
-		.now_s = now_s,
-	};
+	struct policy_question question =
+		target_question(target, account, POLICY_KIND_OPEN, now_s);
 
+	question.access = POLICY_ACCESS_READ;
+	question.facts |= facts;
 	return policy_decide(policy, &question, &answer) == 0 &&
 	       answer.verdict == POLICY_ALLOW && !answer.log;
 }
@@ -102,8 +93,7 @@ bool kernel_cache_may(const struct policy *policy, const struct target *target,
 	uint32_t facts =
 		is_elf && !is_library_name(target) ? POLICY_FACT_BY_LOADER : 0;
 
-	if (!S_ISREG(target->mode) || target->mode & (S_IWGRP | S_IWOTH) ||
-	    policy_account_of(policy, target->owner) != POLICY_NONE)
+	if (!S_ISREG(target->mode) || !target_is_closed(target, policy))
 		return false;
 	for (uint32_t i = 0; i < count; i++)
 		if (!may_account(policy, i, target, facts, now_s))
@@ -124,7 +114,7 @@ static bool mark(struct kernel_cache *cache, int fd)
 	}
 	if (errno == EINVAL || errno == EPERM) {
 		log_notice("the kernel does not open files without asking: %m");
-		cache->group = -1;
+		cache->refused = true;
 	}
 	return false;
 }
@@ -151,10 +141,12 @@ void kernel_cache_consider(struct kernel_cache *cache,
 
 void kernel_cache_flush(struct kernel_cache *cache)
 {
-	if (cache->group >= 0 &&
-	    fanotify_mark(cache->group, FAN_MARK_FLUSH, 0, AT_FDCWD, NULL) < 0)
+	bool refused = cache->refused;
+
+	if (fanotify_mark(cache->group, FAN_MARK_FLUSH, 0, AT_FDCWD, NULL) < 0)
 		log_error("cannot have the kernel ask again: %m");
 	kernel_cache_init(cache, cache->group, cache->marks);
+	cache->refused = refused;
 }
 
 void kernel_cache_age(struct kernel_cache *cache, int64_t monotonic_s)

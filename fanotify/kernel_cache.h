@@ -34,7 +34,8 @@
 #define KERNEL_CACHE_MARKS 4096 /* at once: taking them away takes 2 ms */
 
 struct kernel_cache {
-	int group;	 /* borrowed; -1: the kernel will not have such marks */
+	int group;	 /* borrowed */
+	bool refused;	 /* the kernel will not have such marks: set no more */
 	int64_t since_s; /* monotonic, of the first file; 0: there is none */
 	_Atomic uint32_t *marks; /* borrowed: how many there are, at most */
 	struct kernel_cache_file {

@@ -67,6 +67,30 @@ void target_identify(int fd, struct mount_table *mounts, struct target *ret)
 		ret->facts |= POLICY_FACT_FOREIGN_MOUNT;
 }
 
+struct policy_question target_question(const struct target *target,
+				       uint32_t account, enum policy_kind kind,
+				       int64_t now_s)
+{
+	return (struct policy_question){
+		.account = account,
+		.kind = kind,
+		.facts = target->facts,
+		.path = target->path,
+		.path_length = target->path_length,
+		.device = target->device,
+		.inode = target->inode,
+		.size = target->size,
+		.changed_ns = target->changed_ns,
+		.now_s = now_s,
+	};
+}
+
+bool target_is_closed(const struct target *target, const struct policy *policy)
+{
+	return !(target->mode & (S_IWGRP | S_IWOTH)) &&
+	       policy_account_of(policy, target->owner) == POLICY_NONE;
+}
+
 void target_accept_unnamed(struct target *target)
 {
 	if (!(target->facts & POLICY_FACT_DELETED))

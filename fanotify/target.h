@@ -39,6 +39,14 @@ void target_identify(int fd, struct mount_table *mounts, struct target *ret);
 /* Find out the path of what was identified; fds_dir is /proc/self/fd. */
 void target_name(int fds_dir, int fd, struct target *target);
 
+/* What is to be asked of the policy about it; the rest is the caller's. */
+struct policy_question target_question(const struct target *target,
+				       uint32_t account, enum policy_kind kind,
+				       int64_t now_s);
+
+/* Whether, by its owner and modes, no account may write to it. */
+bool target_is_closed(const struct target *target, const struct policy *policy);
+
 /*
  * A file made by O_TMPFILE has no name yet: judge it by its folder.  Turns
  * "DIR/#INODE (deleted)" into "DIR/#INODE" and withdraws the fact.

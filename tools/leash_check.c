@@ -151,8 +151,12 @@ int leash_check(int argc, char **argv)
 		file = argv[optind];
 	fields_put(&found, "config", file);
 	list = tmpfile();
-	if (!list)
+	if (!list) {
+		fprintf(stderr, "leash: cannot make a temporary file: %s\n",
+			strerror(errno));
+		fields_free(&found);
 		return EXIT_ERROR;
+	}
 	r = check(file, list, json, &found);
 	if (hosts && (r == EXIT_DONE || r == EXIT_NO))
 		r = check_found_hosts(list, r, json, &found);
