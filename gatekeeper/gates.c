@@ -208,7 +208,7 @@ static void start(struct gates *gates, int index)
 {
 	struct slot *slot = &gates->slots[index];
 	char *arguments[] = {(char *)"leash-fanotify", NULL};
-	const int fds[] = {
+	int fds[4 + MOUNT_GUARD_LINKS] = {
 		gates->setup.wake,
 		gates->setup.group,
 		slot->shared_fd,
@@ -230,11 +230,13 @@ static void start(struct gates *gates, int index)
 		.capabilities = capabilities,
 		.capability_count = 4,
 		.fds = fds,
-		.fd_count = sizeof(fds) / sizeof(fds[0]),
+		.fd_count = gates->setup.guard ? 4 + MOUNT_GUARD_LINKS : 4,
 		.priority = GATE_PRIORITY,
 	};
 	int r;
 
+	if (gates->setup.guard)
+		mount_guard_links(gates->setup.guard, fds + 4);
 	memset(slot->shared, 0, sizeof(*slot->shared));
 	atomic_store(&slot->shared->polling, gates->may_poll);
 	slot->still_ticks = 0;

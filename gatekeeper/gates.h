@@ -16,6 +16,7 @@
 
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/life.h"
+#include "gatekeeper/mount_guard.h"
 #include "gatekeeper/policy/image.h"
 
 #define GATES_COUNT 2
@@ -27,7 +28,8 @@ struct gates_setup {
 	int group;
 	int channel;
 	int wake;
-	struct life *life; /* all borrowed */
+	struct life *life;	   /* all borrowed */
+	struct mount_guard *guard; /* which gates keep alive; or NULL */
 };
 
 MUST_CHECK int gates_new(const struct gates_setup *setup, struct gates **ret);

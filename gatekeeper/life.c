@@ -74,3 +74,21 @@ void life_note_event(struct life *life, const struct stand_in_event *event,
 	record_set(&record, RECORD_TEXT_TARGET, event->path);
 	put(life, &record);
 }
+
+void life_note_refused(struct life *life,
+		       const struct mount_guard_refused *refused,
+		       const char *account)
+{
+	struct record record = {
+		.kind = POLICY_KIND_OPEN,
+		.access = POLICY_ACCESS_UNKNOWN,
+		.verdict = POLICY_DENY,
+		.reason = POLICY_REASON_JUST_MOUNTED,
+		.uid = refused->uid,
+		.pid = (uint32_t)refused->tid,
+	};
+
+	record_set(&record, RECORD_TEXT_ACCOUNT, account);
+	record_set(&record, RECORD_TEXT_TARGET, refused->path);
+	put(life, &record);
+}

@@ -11,6 +11,7 @@
 
 #include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/cleanup.h"
+#include "gatekeeper/mount_guard.h"
 #include "gatekeeper/stand_in.h"
 
 struct life {
@@ -30,3 +31,8 @@ __attribute__((format(printf, 2, 3))) void life_warn(struct life *life,
 /* Note a verdict that gatekeeper gave in a gate's stead. */
 void life_note_event(struct life *life, const struct stand_in_event *event,
 		     const char *account);
+
+/* Note that the mount guard refused something. */
+void life_note_refused(struct life *life,
+		       const struct mount_guard_refused *refused,
+		       const char *account);

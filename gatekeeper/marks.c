@@ -21,7 +21,8 @@ struct seen {
 };
 
 struct marks {
-	int group; /* borrowed */
+	int group;		   /* borrowed */
+	struct mount_guard *guard; /* borrowed, or NULL */
 	int mountinfo;
 	marks_fn report;
 	void *context;
@@ -35,18 +36,53 @@ struct mount {
 	char *type;
 };
 
-int marks_new(int group, marks_fn report, void *context, struct marks **ret)
+/* Filesystems that hold no files. */
+static const char *const no_files[] = {
+	"proc",	       "sysfs",	     "cgroup",	"cgroup2",    "devpts",
+	"devtmpfs",    "securityfs", "debugfs", "tracefs",    "configfs",
+	"pstore",      "bpf",	     "mqueue",	"hugetlbfs",  "fusectl",
+	"binfmt_misc", "efivarfs",   "autofs",	"rpc_pipefs", "nsfs",
+	"selinuxfs",   "smackfs",    "sockfs",	"pipefs",     "cpuset",
+	"resctrl",     NULL,
+};
+
+/* And those where another machine or process answers; "fuse." anything too. */
+static const char *const answered[] = {
+	"nfs",	     "nfs4",	 "cifs", "smb3",    "9p",
+	"ceph",	     "afs",	 "coda", "gfs2",    "ocfs2",
+	"glusterfs", "virtiofs", "fuse", "fuseblk", NULL,
+};
+
+static int admit_types(struct mount_guard *guard, const char *const *types)
 {
+	int r = 0;
+
+	for (; !r && *types; types++)
+		r = mount_guard_admit_type(guard, *types);
+	return r;
+}
+
+int marks_new(int group, struct mount_guard *guard, marks_fn report,
+	      void *context, struct marks **ret)
+{
+	int r = 0;
 	CLEANUP(marks_free) struct marks *marks = calloc(1, sizeof(*marks));
 
 	if (!marks)
 		return -ENOMEM;
 	marks->group = group;
+	marks->guard = guard;
 	marks->report = report;
 	marks->context = context;
 	marks->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (marks->mountinfo < 0)
 		return -errno;
+	if (guard)
+		r = admit_types(guard, no_files);
+	if (guard && !r)
+		r = admit_types(guard, answered);
+	if (r)
+		return r;
 	*ret = STEAL(marks);
 	return 0;
 }
@@ -76,23 +112,9 @@ static bool is_one_of(const char *type, const char *const *list)
 
 enum marks_kind marks_kind_of(const char *type)
 {
-	static const char *const no_files[] = {
-		"proc",	     "sysfs",	  "cgroup",	"cgroup2",
-		"devpts",    "devtmpfs",  "securityfs", "debugfs",
-		"tracefs",   "configfs",  "pstore",	"bpf",
-		"mqueue",    "hugetlbfs", "fusectl",	"binfmt_misc",
-		"efivarfs",  "autofs",	  "rpc_pipefs", "nsfs",
-		"selinuxfs", "smackfs",	  "sockfs",	"pipefs",
-		"cpuset",    "resctrl",	  NULL,
-	};
-	static const char *const answered[] = {
-		"nfs",	"nfs4", "cifs",	 "smb3",      "9p",	  "ceph", "afs",
-		"coda", "gfs2", "ocfs2", "glusterfs", "virtiofs", NULL,
-	};
-
 	if (is_one_of(type, no_files))
 		return MARKS_KIND_NO_FILES;
-	if (!strncmp(type, "fuse", 4) || is_one_of(type, answered))
+	if (!strncmp(type, "fuse.", 5) || is_one_of(type, answered))
 		return MARKS_KIND_ANSWERED;
 	return MARKS_KIND_FILES;
 }
@@ -149,13 +171,12 @@ static bool parse_line(char *line, struct mount *ret)
 
 /*
  * The path of a mount that another one hides leads to that other one: check
- * where it leads, and mark through the descriptor that was checked.
+ * where it leads, and go on with the descriptor that was checked.
  */
-static const char *mark(struct marks *marks, const struct mount *mount)
+static const char *open_mount(const struct mount *mount, int *ret)
 {
 	CLEANUP(fd_close) int fd = open(mount->point, O_PATH | O_CLOEXEC);
 	struct statx st;
-	char link[64];
 
 	if (fd < 0)
 		return strerror(errno);
@@ -163,11 +184,42 @@ static const char *mark(struct marks *marks, const struct mount *mount)
 		return strerror(errno);
 	if (st.stx_mnt_id != mount->id)
 		return "another mount hides it";
+	*ret = STEAL_FD(fd);
+	return NULL;
+}
+
+/* Only what is covered is admitted; what cannot be, stays closed. */
+static const char *admit(struct marks *marks, int fd)
+{
+	int r = marks->guard ? mount_guard_admit(marks->guard, fd) : 0;
+
+	return r ? strerror(-r) : NULL;
+}
+
+static const char *mark(struct marks *marks, const struct mount *mount)
+{
+	CLEANUP(fd_close) int fd = -1;
+	const char *problem = open_mount(mount, &fd);
+	char link[64];
+
+	if (problem)
+		return problem;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	if (fanotify_mark(marks->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
 			  EVENTS, AT_FDCWD, link) < 0)
 		return strerror(errno);
-	return NULL;
+	return admit(marks, fd);
+}
+
+/* What nobody wants watched is closed to nobody. */
+static void pass_over(struct marks *marks, const struct mount *mount)
+{
+	CLEANUP(fd_close) int fd = -1;
+
+	if (marks->guard && marks_kind_of(mount->type) == MARKS_KIND_FILES &&
+	    !open_mount(mount, &fd) && admit(marks, fd))
+		marks->report(marks->context, mount->point, mount->type,
+			      "not watched, and yet closed to the accounts");
 }
 
 static struct seen *find_seen(struct marks *marks, uint64_t mount_id)
@@ -239,8 +291,10 @@ static int take_mount(struct marks *marks, const struct policy *policy,
 {
 	const char *problem;
 
-	if (!is_watched(policy, mount->point))
+	if (!is_watched(policy, mount->point)) {
+		pass_over(marks, mount);
 		return 0;
+	}
 	switch (marks_kind_of(mount->type)) {
 	case MARKS_KIND_NO_FILES:
 		return 0;
@@ -266,6 +320,14 @@ static void forget_absent(struct marks *marks)
 	marks->count = kept;
 }
 
+/* Nobody is on a leash. */
+static int clear(struct marks *marks, const struct policy *policy)
+{
+	int r = marks->guard ? mount_guard_leash(marks->guard, policy) : 0;
+
+	return r || !marks->count ? r : marks_clear(marks);
+}
+
 int marks_update(struct marks *marks, const struct policy *policy)
 {
 	struct pollfd changed = {.fd = marks->mountinfo, .events = POLLPRI};
@@ -277,7 +339,7 @@ int marks_update(struct marks *marks, const struct policy *policy)
 	/* Acknowledge the change before reading: a later one shows again. */
 	(void)poll(&changed, 1, 0);
 	if (!policy_header(policy)->accounts.count)
-		return marks->count ? marks_clear(marks) : 0;
+		return clear(marks, policy);
 	r = fd_read_all(marks->mountinfo, MOUNTINFO_MAX_BYTES, &text, &length);
 	if (!r)
 		r = mark_watched_paths(marks, policy);
@@ -292,6 +354,9 @@ int marks_update(struct marks *marks, const struct policy *policy)
 			r = take_mount(marks, policy, &mount);
 	}
 	forget_absent(marks);
+	/* Last, since to whoever is leashed all else is closed. */
+	if (!r && marks->guard)
+		r = mount_guard_leash(marks->guard, policy);
 	return r;
 }
 

@@ -13,6 +13,9 @@
  * where another machine or process answers every open (NFS, FUSE), since it
  * could keep the gate waiting for ever.  The latter are reported.
  *
+ * What is covered, or need not be, is admitted past the mount guard, where
+ * there is one.
+ *
  * Nothing is opened but with O_PATH, which is no event.
  */
 
@@ -20,6 +23,7 @@
 #include <stddef.h>
 
 #include "gatekeeper/base/cleanup.h"
+#include "gatekeeper/mount_guard.h"
 #include "gatekeeper/policy/image.h"
 
 struct marks;
@@ -28,8 +32,9 @@ struct marks;
 typedef void (*marks_fn)(void *context, const char *mount_point,
 			 const char *type, const char *problem);
 
-MUST_CHECK int marks_new(int group, marks_fn report, void *context,
-			 struct marks **ret);
+/* group and guard are borrowed; guard may be NULL. */
+MUST_CHECK int marks_new(int group, struct mount_guard *guard, marks_fn report,
+			 void *context, struct marks **ret);
 struct marks *marks_free(struct marks *marks);
 DEFINE_CLEANUP(struct marks *, marks_free)
 
@@ -37,8 +42,8 @@ DEFINE_CLEANUP(struct marks *, marks_free)
 int marks_fd(const struct marks *marks);
 
 /*
- * Mark what policy says is to be watched.  Without leashed accounts nothing
- * is.  Never takes a mark away.
+ * Mark what policy says is to be watched, and let the guard know who is on a
+ * leash.  Without leashed accounts nothing is marked.  Never takes a mark away.
  */
 MUST_CHECK int marks_update(struct marks *marks, const struct policy *policy);
 

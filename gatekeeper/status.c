@@ -1,6 +1,7 @@
 #include "gatekeeper/status.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "gatekeeper/base/clock.h"
@@ -77,6 +78,11 @@ void status_put(const struct status *status, struct fields *reply)
 	fields_put(reply, "mode", mode_word(header->mode));
 	fields_format(reply, "rules", "%u", header->rules.count);
 	fields_format(reply, "filesystems", "%zu", status->filesystems);
+	fields_put(reply, "new_mounts",
+		   status->guard_problem ? "open" : "closed");
+	if (status->guard_problem)
+		fields_put(reply, "new_mounts_why",
+			   strerror(status->guard_problem));
 	fields_format(reply, "unasked", "%" PRIu32, status->unasked);
 	fields_put(reply, "database",
 		   policy_text(status->policy, header->database));

@@ -18,7 +18,8 @@ struct status { /* all borrowed */
 	const char *reload_problem; /* or NULL */
 	uint64_t generation;	    /* in force everywhere */
 	size_t filesystems;
-	uint32_t unasked; /* files the kernel opens without asking */
+	int guard_problem; /* errno: why there is no mount guard; 0: there is */
+	uint32_t unasked;  /* files the kernel opens without asking */
 	pid_t gate, spare, store, net, tool; /* -1: none */
 	bool locked_down;
 	const char *net_problem; /* "": none */

@@ -109,6 +109,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	tool_keeper_free(supervisor->tool);
 	store_keeper_free(supervisor->store);
 	marks_free(supervisor->marks);
+	mount_guard_free(supervisor->guard);
 	policy_free(supervisor->policy);
 	for (int i = 0; i < CHANNELS; i++) {
 		channel_free(supervisor->channels[i]);
@@ -193,6 +194,17 @@ static void update_marks(struct supervisor *supervisor)
 	if (r)
 		life_warn(&supervisor->life, "cannot cover the mounts: %s",
 			  strerror(-r));
+}
+
+static void hear_guard(struct supervisor *supervisor)
+{
+	uint64_t lost = mount_guard_hear(supervisor->guard);
+
+	if (lost)
+		life_warn(&supervisor->life,
+			  "%" PRIu64 " more open(s) refused on filesystems "
+			  "just mounted",
+			  lost);
 }
 
 static uint64_t generation_of(const struct supervisor *supervisor)
@@ -363,6 +375,9 @@ int supervisor_take_turn(struct supervisor *supervisor)
 			break;
 		case TAG_MOUNTS:
 			update_marks(supervisor);
+			break;
+		case TAG_GUARD:
+			hear_guard(supervisor);
 			break;
 		case TAG_LOADER:
 			finish_reload(supervisor);

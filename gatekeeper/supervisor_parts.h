@@ -13,6 +13,7 @@
 #include "gatekeeper/life.h"
 #include "gatekeeper/loader.h"
 #include "gatekeeper/marks.h"
+#include "gatekeeper/mount_guard.h"
 #include "gatekeeper/net_keeper.h"
 #include "gatekeeper/resolv_watch.h"
 #include "gatekeeper/run_dir.h"
@@ -34,6 +35,7 @@ enum tag {
 	TAG_TICK,
 	TAG_GATES,
 	TAG_MOUNTS,
+	TAG_GUARD,
 	TAG_LOADER,
 	TAG_STORE,
 	TAG_NET,
@@ -50,6 +52,8 @@ struct supervisor {
 	int channel_fds[CHANNELS]; /* owned */
 	struct channel *channels[CHANNELS];
 
+	struct mount_guard *guard; /* NULL: the kernel has no such thing */
+	int guard_problem;	   /* why; an errno */
 	struct marks *marks;
 	struct gates *gates;
 

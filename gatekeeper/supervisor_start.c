@@ -30,6 +30,33 @@ static void report_mount(void *context, const char *mount_point,
 		life_note(&supervisor->life, "covered: %s (%s)", shown, type);
 }
 
+static void report_refused(void *context,
+			   const struct mount_guard_refused *refused)
+{
+	struct supervisor *supervisor = context;
+	const struct policy *policy = supervisor->policy;
+	uint32_t account = policy_account_of(policy, refused->uid);
+
+	life_note_refused(
+		&supervisor->life, refused,
+		account == POLICY_NONE
+			? NULL
+			: policy_text(policy,
+				      policy_account(policy, account)->name));
+}
+
+/* Without it we go on: mounts are then open for a moment, as status says. */
+static int make_guard(struct supervisor *supervisor)
+{
+	int r = mount_guard_new(report_refused, supervisor, &supervisor->guard);
+
+	supervisor->guard_problem = -r;
+	return r ? 0
+		 : supervisor_watch(supervisor,
+				    mount_guard_fd(supervisor->guard),
+				    TAG_GUARD, EPOLLIN);
+}
+
 /* Better the rules of the last time than none. */
 static int fall_back(struct supervisor *supervisor)
 {
@@ -102,6 +129,7 @@ static int make_gates(struct supervisor *supervisor)
 		.channel = supervisor->channel_fds[CHANNEL_GATE],
 		.wake = supervisor->wake,
 		.life = &supervisor->life,
+		.guard = supervisor->guard,
 	};
 	int r;
 
@@ -177,6 +205,7 @@ static void put_status(void *context, struct fields *reply)
 					  : NULL,
 		.generation = supervisor->announced,
 		.filesystems = marks_count(supervisor->marks),
+		.guard_problem = supervisor->guard_problem,
 		.unasked = gates_unasked(supervisor->gates),
 		.store = store_keeper_pid(supervisor->store),
 		.net = net_keeper_pid(supervisor->net),
@@ -276,8 +305,10 @@ int supervisor_start(struct supervisor *supervisor)
 	if (!r)
 		r = ends_group(&supervisor->group);
 	if (!r)
-		r = marks_new(supervisor->group, report_mount, supervisor,
-			      &supervisor->marks);
+		r = make_guard(supervisor);
+	if (!r)
+		r = marks_new(supervisor->group, supervisor->guard,
+			      report_mount, supervisor, &supervisor->marks);
 	if (r)
 		return r;
 	r = make_store(supervisor);

@@ -44,6 +44,17 @@ static void print_account(const char *text)
 		       : "  OBSERVE MODE: nothing is refused to it");
 }
 
+static void print_new_mounts(const struct fields *reply)
+{
+	if (!strcmp(get(reply, "new_mounts"), "closed"))
+		puts("  new mounts closed to the accounts until they are "
+		     "covered");
+	else
+		printf("  new mounts open for about a millisecond, until they "
+		       "are covered (no mount guard: %s)\n",
+		       get(reply, "new_mounts_why"));
+}
+
 static void print_status(const struct fields *reply)
 {
 	const char *mode = fields_get(reply, "mode");
@@ -70,6 +81,7 @@ static void print_status(const struct fields *reply)
 	printf("  covered    %s filesystem(s), of which the kernel opens %s "
 	       "file(s) without asking\n",
 	       get(reply, "filesystems"), get(reply, "unasked"));
+	print_new_mounts(reply);
 	printf("  log        %s, %s record(s) lost\n", get(reply, "database"),
 	       get(reply, "lost"));
 	while (fields_next(reply, &cursor)) {

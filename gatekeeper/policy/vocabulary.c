@@ -184,6 +184,9 @@ const char *policy_reason_text(uint32_t reason, uint32_t verdict)
 	case POLICY_REASON_CHANGED:
 		return "the tool's definition has changed, or gives "
 		       "orders, and nobody has trusted it since";
+	case POLICY_REASON_JUST_MOUNTED:
+		return "its filesystem was mounted a moment ago and is not "
+		       "covered yet; try again";
 	}
 	return "?";
 }

@@ -75,6 +75,7 @@ enum policy_reason {
 	POLICY_REASON_FOUND,		/* what was searched for was found */
 	POLICY_REASON_UNREADABLE,	/* the call cannot be understood */
 	POLICY_REASON_CHANGED,		/* the tool is not what it was */
+	POLICY_REASON_JUST_MOUNTED,	/* and not covered yet */
 };
 
 /* What a rule does; a rule of `programs` is never asked about files. */

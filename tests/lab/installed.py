@@ -349,7 +349,8 @@ def restarts():
         with Meanwhile("downgrade"):
             runs("dpkg -i, the version before", f"dpkg -i {FIRST}", 0,
                  "going back to")
-    runs("leash status", "leash status", 0, "enforcing", "agent")
+    runs("leash status", "leash status", 0, "enforcing", "agent",
+         *["new mounts closed"] * EMULATED)
     memory = sum(int(line.split()[1]) for pid in processes().split()
         for line in read(f"/proc/{pid}/smaps_rollup").splitlines()
         if line.startswith("Pss:"))

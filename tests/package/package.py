@@ -65,7 +65,8 @@ check("blhc: every hardening flag is on", code == 0, said)
 # Nothing is linked that has no business there.
 LIBRARIES = {
     "usr/sbin/gatekeeper": {"libconfig", "libsodium", "libacl", "libmnl",
-                            "libseccomp", "libcap-ng", "libpcre2-8"},
+                            "libseccomp", "libcap-ng", "libpcre2-8",
+                            "libbpf"},
     "usr/libexec/leash/leash-fanotify": {"libseccomp", "libcap-ng"},
     "usr/libexec/leash/leash-nfqueue": {"libnetfilter_queue", "libmnl",
                                         "libseccomp", "libcap-ng"},
