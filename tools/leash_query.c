@@ -19,7 +19,8 @@
 
 #define LIMIT_DEFAULT	20
 #define LIMIT_ALL	INT64_MAX
-#define SQL_TIMEOUT_NS	(30 * CLOCK_NS_PER_S)
+#define SQL_SECONDS	30
+#define SQL_SECONDS_MAX 86400
 #define SQL_CHECK_STEPS 10000
 #define FOLLOW_MS	200
 
@@ -31,6 +32,7 @@ enum exit_code {
 struct options {
 	const char *database;
 	const char *sql;
+	long long seconds; /* that sql may take */
 	const struct query_format *format;
 	struct query_filter filter;
 	bool follow;
@@ -63,9 +65,10 @@ static void print_usage(FILE *out)
 	      "  --limit N           the last N; 0: all\n"
 	      "  --format FORMAT     table, json (one object a line) or csv\n"
 	      "  --sql QUERY         on the views verdicts, denials, files,\n"
-	      "                      programs, hosts; read-only, at most 30\n"
-	      "                      seconds; ptr(host) asks the resolver who\n"
-	      "                      an address is\n"
+	      "                      programs, hosts; read-only; ptr(host) "
+	      "asks\n"
+	      "                      the resolver who an address is\n"
+	      "  --seconds N         how long that may take, by default 30\n"
 	      "  --database FILE     default " VERDICT_LOG_DEFAULT "\n"
 	      "  --version, --help\n",
 	      out);
@@ -128,6 +131,8 @@ static int take_option(int option, struct options *options)
 	case 'q':
 		options->sql = optarg;
 		break;
+	case 'S':
+		return parse_number(optarg, "--seconds", &options->seconds);
 	case 'D':
 		options->database = optarg;
 		break;
@@ -144,7 +149,6 @@ static int take_option(int option, struct options *options)
 	return -1;
 }
 
-/* Returns -1 to go on, else the exit code. */
 static bool is_kind(const char *word)
 {
 	static const char *const kinds[] = {"open",    "list",	 "exec",
@@ -157,6 +161,7 @@ static bool is_kind(const char *word)
 	return false;
 }
 
+/* Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
@@ -173,6 +178,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{"limit", required_argument, NULL, 'l'},
 		{"format", required_argument, NULL, 'o'},
 		{"sql", required_argument, NULL, 'q'},
+		{"seconds", required_argument, NULL, 'S'},
 		{"database", required_argument, NULL, 'D'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -190,9 +196,13 @@ static int parse_options(int argc, char **argv, struct options *options)
 		return EXIT_ERROR;
 	}
 	if (options->filter.kind && !is_kind(options->filter.kind)) {
-		complain("--kind is open, list, exec, connect, accept or "
-			 "daemon, not",
+		complain("--kind is open, list, exec, connect, accept, "
+			 "resolve, call, result or daemon, not",
 			 options->filter.kind);
+		return EXIT_ERROR;
+	}
+	if (options->seconds < 1 || options->seconds > SQL_SECONDS_MAX) {
+		complain("--seconds is 1 to 86400", NULL);
 		return EXIT_ERROR;
 	}
 	if (!options->filter.limit)
@@ -275,8 +285,8 @@ static int print_query(sqlite3 *sqlite, const struct query *query,
 		complain("cannot write", strerror(-r));
 	else if (code != SQLITE_DONE)
 		complain(code == SQLITE_INTERRUPT
-				 ? "the query took over 30 seconds; narrow it "
-				   "with --since or a WHERE on time_ns"
+				 ? "the query took too long; narrow it with a "
+				   "WHERE on time_ns, or give it more --seconds"
 			 : code == SQLITE_AUTH ? "--sql may only read"
 					       : sqlite3_errmsg(sqlite),
 			 NULL);
@@ -288,7 +298,8 @@ static int run_sql(sqlite3 *sqlite, const struct options *options,
 		   struct query_output *output)
 {
 	struct query query = {.value_count = 0};
-	int64_t deadline_ns = clock_monotonic_ns() + SQL_TIMEOUT_NS;
+	int64_t deadline_ns =
+		clock_monotonic_ns() + options->seconds * CLOCK_NS_PER_S;
 
 	if (strlen(options->sql) >= sizeof(query.sql)) {
 		complain("--sql is longer than 2047 bytes", NULL);
@@ -335,6 +346,7 @@ int main(int argc, char **argv)
 	struct options options = {
 		.database = VERDICT_LOG_DEFAULT,
 		.format = query_format_find("table"),
+		.seconds = SQL_SECONDS,
 		.filter = {.limit = LIMIT_DEFAULT},
 	};
 	CLEANUP(query_output_free) struct query_output *output = NULL;

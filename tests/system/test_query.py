@@ -113,8 +113,9 @@ for name, arguments in (
         ("SQL that is none", ["--sql", "SELEKT"]),
         ("two statements", ["--sql", "SELECT 1; SELECT 2"]),
         ("SQL without an end",
-         ["--sql", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
+         ["--seconds", "2", "--sql", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
           "FROM n) SELECT count(*) FROM n"]),
+        ("no time at all", ["--seconds", "0", "--sql", "SELECT 1"]),
         ("a wrong time", ["--since", "soon"]),
         ("a wrong kind", ["--kind", "fork"]),
         ("a wrong format", ["--format", "xml"]),
