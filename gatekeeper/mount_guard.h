@@ -4,7 +4,7 @@
  * mount_guard - closes what was mounted until the kernel asks about it
  *
  * A mark can only be put on a filesystem that is there.  From its mount until
- * gatekeeper has heard of it and marked it, about a millisecond, nobody is
+ * gatekeeper has heard of it and marked it, milliseconds later, nobody is
  * asked about an open.  So programs in the kernel (BPF, at its security hooks;
  * mount_guard.bpf.c) refuse a leashed account every open on a filesystem that
  * gatekeeper has not admitted.
@@ -15,7 +15,8 @@
  * or a container makes for itself, are passed over.
  *
  * Everybody but the leashed accounts
- * is passed after one look at their uids.  Maps: 16,384 filesystems, 1 MiB.
+ * is passed after a look at their uids.  There is room for 16,384 filesystems;
+ * it takes 1.6 MiB of the kernel's memory.
  *
  * Needs a kernel with BTF whose security modules include bpf (Debian's have
  * it); without, mount_guard_new() fails and mounts are open for a moment.

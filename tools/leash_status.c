@@ -50,7 +50,7 @@ static void print_new_mounts(const struct fields *reply)
 		puts("  new mounts closed to the accounts until they are "
 		     "covered");
 	else
-		printf("  new mounts open for about a millisecond, until they "
+		printf("  new mounts open for some milliseconds, until they "
 		       "are covered (no mount guard: %s)\n",
 		       get(reply, "new_mounts_why"));
 }
