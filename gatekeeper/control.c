@@ -300,17 +300,14 @@ static void serve_explain(struct control *control, struct client *client,
 		control->owner.policy(control->owner.context);
 	struct fields reply = {NULL, 0, 0, false};
 	uint32_t account = asked_account(control, client, privileged, request);
-	const struct policy_account *own;
-	bool observes;
 	int r;
 
 	if (account == POLICY_NONE)
 		return;
-	own = policy_account(policy, account);
-	observes = policy_header(policy)->mode == POLICY_MODE_OBSERVE ||
-		   own->mode == POLICY_MODE_OBSERVE;
-	fields_put(&reply, "account", policy_text(policy, own->name));
-	fields_put(&reply, "mode", observes ? "observe" : "enforce");
+	fields_put(&reply, "account",
+		   policy_text(policy, policy_account(policy, account)->name));
+	fields_put(&reply, "mode",
+		   policy_is_observed(policy, account) ? "observe" : "enforce");
 	r = explain(policy, account, request, &reply);
 	answer(client, r ? CONTROL_WRONG : CONTROL_DONE, &reply);
 	fields_free(&reply);

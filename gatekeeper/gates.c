@@ -147,7 +147,7 @@ static void report_answer(void *context, const struct stand_in_event *event)
 	struct gates *gates = context;
 
 	life_note_event(
-		gates->setup.life, event,
+		gates->setup.life, POLICY_REASON_GATE_LOST, event,
 		policy_text(
 			gates->policy,
 			policy_account(gates->policy, event->account)->name));

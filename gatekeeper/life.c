@@ -58,37 +58,19 @@ void life_warn(struct life *life, const char *format, ...)
 	va_end(args);
 }
 
-void life_note_event(struct life *life, const struct stand_in_event *event,
-		     const char *account)
+void life_note_event(struct life *life, enum policy_reason reason,
+		     const struct stand_in_event *event, const char *account)
 {
 	struct record record = {
 		.kind = POLICY_KIND_OPEN,
 		.access = POLICY_ACCESS_UNKNOWN,
 		.verdict = event->verdict,
-		.reason = POLICY_REASON_GATE_LOST,
+		.reason = reason,
 		.uid = event->uid,
 		.pid = (uint32_t)event->tid,
 	};
 
 	record_set(&record, RECORD_TEXT_ACCOUNT, account);
 	record_set(&record, RECORD_TEXT_TARGET, event->path);
-	put(life, &record);
-}
-
-void life_note_refused(struct life *life,
-		       const struct mount_guard_refused *refused,
-		       const char *account)
-{
-	struct record record = {
-		.kind = POLICY_KIND_OPEN,
-		.access = POLICY_ACCESS_UNKNOWN,
-		.verdict = POLICY_DENY,
-		.reason = POLICY_REASON_JUST_MOUNTED,
-		.uid = refused->uid,
-		.pid = (uint32_t)refused->tid,
-	};
-
-	record_set(&record, RECORD_TEXT_ACCOUNT, account);
-	record_set(&record, RECORD_TEXT_TARGET, refused->path);
 	put(life, &record);
 }

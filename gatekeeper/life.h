@@ -11,7 +11,6 @@
 
 #include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/cleanup.h"
-#include "gatekeeper/mount_guard.h"
 #include "gatekeeper/stand_in.h"
 
 struct life {
@@ -28,11 +27,6 @@ __attribute__((format(printf, 2, 3))) void life_note(struct life *life,
 __attribute__((format(printf, 2, 3))) void life_warn(struct life *life,
 						     const char *format, ...);
 
-/* Note a verdict that gatekeeper gave in a gate's stead. */
-void life_note_event(struct life *life, const struct stand_in_event *event,
-		     const char *account);
-
-/* Note that the mount guard refused something. */
-void life_note_refused(struct life *life,
-		       const struct mount_guard_refused *refused,
-		       const char *account);
+/* Note a verdict that no gate gave; account is a name, or NULL. */
+void life_note_event(struct life *life, enum policy_reason reason,
+		     const struct stand_in_event *event, const char *account);

@@ -12,7 +12,6 @@
 #include <bpf/libbpf.h>
 
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/base/log.h"
 #include "gatekeeper/mount_guard_shared.h"
 
 /* Written by bpftool. */
@@ -26,8 +25,9 @@ struct mount_guard {
 	struct ring_buffer *refusals;	  /* owned */
 	mount_guard_fn report;
 	void *context;
-	uint64_t lost;	/* told of so far */
-	unsigned round; /* of mount_guard_leash() */
+	uint64_t lost;	     /* told of so far */
+	uint64_t generation; /* of the policy whose accounts it has */
+	unsigned round;	     /* of mount_guard_leash() */
 };
 
 static int quiet(enum libbpf_print_level level, const char *format,
@@ -223,24 +223,25 @@ static int let_go_of_others(struct mount_guard *guard)
 	return r;
 }
 
-static bool is_observed(const struct policy *policy, uint32_t account)
-{
-	return policy_header(policy)->mode == POLICY_MODE_OBSERVE ||
-	       policy_account(policy, account)->mode == POLICY_MODE_OBSERVE;
-}
-
 int mount_guard_leash(struct mount_guard *guard, const struct policy *policy)
 {
+	uint64_t generation = policy_header(policy)->generation;
 	int r = 0;
 
+	if (guard->generation == generation)
+		return 0;
 	guard->round++;
 	for (uint32_t i = 0; !r && i < policy_header(policy)->uids.count; i++) {
 		const struct policy_uid_range *range = &policy->uids[i];
 
-		if (!is_observed(policy, range->account))
+		if (!policy_is_observed(policy, range->account))
 			r = leash_range(guard, range->first, range->last);
 	}
-	return r ? r : let_go_of_others(guard);
+	if (!r)
+		r = let_go_of_others(guard);
+	if (!r)
+		guard->generation = generation;
+	return r;
 }
 
 int mount_guard_admit(struct mount_guard *guard, int fd)

@@ -29,10 +29,8 @@ static enum policy_verdict verdict_for(const struct policy *policy,
 {
 	if (account == POLICY_NONE)
 		return POLICY_ALLOW;
-	if (policy_header(policy)->mode == POLICY_MODE_OBSERVE ||
-	    policy_account(policy, account)->mode == POLICY_MODE_OBSERVE)
-		return POLICY_OBSERVE;
-	return POLICY_DENY;
+	return policy_is_observed(policy, account) ? POLICY_OBSERVE
+						   : POLICY_DENY;
 }
 
 static void answer(const struct stand_in *stand_in,

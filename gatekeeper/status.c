@@ -21,9 +21,8 @@ static void put_accounts(const struct policy *policy, struct fields *reply)
 
 		fields_format(reply, "account", "%s %u %s",
 			      policy_text(policy, account->name), account->uid,
-			      mode_word(header->mode == POLICY_MODE_OBSERVE
-						? header->mode
-						: account->mode));
+			      policy_is_observed(policy, i) ? "observe"
+							    : "enforce");
 	}
 }
 

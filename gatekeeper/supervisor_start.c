@@ -35,14 +35,20 @@ static void report_refused(void *context,
 {
 	struct supervisor *supervisor = context;
 	const struct policy *policy = supervisor->policy;
-	uint32_t account = policy_account_of(policy, refused->uid);
+	const struct stand_in_event event = {
+		.tid = refused->tid,
+		.uid = refused->uid,
+		.account = policy_account_of(policy, refused->uid),
+		.verdict = POLICY_DENY,
+		.path = refused->path,
+	};
+	const char *name = NULL;
 
-	life_note_refused(
-		&supervisor->life, refused,
-		account == POLICY_NONE
-			? NULL
-			: policy_text(policy,
-				      policy_account(policy, account)->name));
+	if (event.account != POLICY_NONE)
+		name = policy_text(policy,
+				   policy_account(policy, event.account)->name);
+	life_note_event(&supervisor->life, POLICY_REASON_JUST_MOUNTED, &event,
+			name);
 }
 
 /* Without it we go on: mounts are then open for a moment, as status says. */

@@ -404,8 +404,7 @@ static void weigh_findings(struct trial *trial)
 
 static bool only_looks_on(const struct trial *trial)
 {
-	return trial->judge->policy->header->mode == POLICY_MODE_OBSERVE ||
-	       trial->account->mode == POLICY_MODE_OBSERVE;
+	return policy_is_observed(trial->judge->policy, trial->asker->account);
 }
 
 /* Search, with what would be redacted only noted where nothing is refused. */

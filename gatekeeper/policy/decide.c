@@ -458,8 +458,7 @@ void policy_observe(const struct policy *policy, uint32_t account,
 		    struct policy_answer *answer)
 {
 	if (answer->verdict == POLICY_DENY &&
-	    (policy->header->mode == POLICY_MODE_OBSERVE ||
-	     policy->accounts[account].mode == POLICY_MODE_OBSERVE ||
+	    (policy_is_observed(policy, account) ||
 	     (answer->rule != POLICY_NONE &&
 	      policy->rules[answer->rule].observe)))
 		answer->verdict = POLICY_OBSERVE;

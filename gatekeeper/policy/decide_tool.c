@@ -90,8 +90,7 @@ bool policy_offers_tool(const struct policy *policy, uint32_t account,
 {
 	const struct policy_account *entry = &policy->accounts[account];
 	bool offered = entry->tools_default == POLICY_ALLOW;
-	bool observes = policy->header->mode == POLICY_MODE_OBSERVE ||
-			entry->mode == POLICY_MODE_OBSERVE;
+	bool observes = policy_is_observed(policy, account);
 	size_t length = strlen(tool);
 
 	for (uint32_t i = entry->tools; i != POLICY_NONE && !observes;

@@ -347,6 +347,12 @@ uint32_t policy_account_of(const struct policy *policy, uint32_t uid)
 	return POLICY_NONE;
 }
 
+bool policy_is_observed(const struct policy *policy, uint32_t account)
+{
+	return policy->header->mode == POLICY_MODE_OBSERVE ||
+	       policy->accounts[account].mode == POLICY_MODE_OBSERVE;
+}
+
 /* Seeded, so that names chosen by an agent cannot pile up in one place. */
 uint64_t policy_edge_hash(uint64_t seed, uint32_t from, uint32_t kind,
 			  const char *bytes, size_t length)

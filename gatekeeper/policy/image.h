@@ -258,6 +258,9 @@ const char *policy_watch(const struct policy *policy, uint32_t i);
 /* The account that uid belongs to, or POLICY_NONE. */
 uint32_t policy_account_of(const struct policy *policy, uint32_t uid);
 
+/* Whether nothing is refused to the account, only written down. */
+bool policy_is_observed(const struct policy *policy, uint32_t account);
+
 /* The hash of an edge's key; builder and reader must agree on it. */
 uint64_t policy_edge_hash(uint64_t seed, uint32_t from, uint32_t kind,
 			  const char *bytes, size_t length);
