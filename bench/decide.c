@@ -93,6 +93,6 @@ int main(int argc, char **argv)
 		}
 	}
 	printf("%.1f %.3f %.0f\n", (now() - begin) / (double)asked * 1e9, load,
-	       (double)policy_header(policy)->size_bytes / rules);
+	       (double)policy_size(policy) / rules);
 	return 0;
 }

@@ -1,8 +1,9 @@
 /*
  * empty_gate - what any gate costs: answers allow and knows nothing
  *
- * Waits for events exactly as leash-fanotify does (base/patience.h): after an event it looks for the next for 500 microseconds,
- * as long as that has lately been worth it and nobody else wants the processor.
+ * Waits for events exactly as leash-fanotify does (base/busy_poll.h): after an
+ * event it looks for the next for 500 microseconds, as long as that has lately
+ * been worth it and nobody else wants the processor.
  */
 
 #include <fcntl.h>

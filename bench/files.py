@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 
@@ -77,21 +76,17 @@ def leash(uid, what, measured=None, policy=POLICY):
 
 
 def ask_all_the_time(end):
-    """Questions and nonsense to gatekeeper, as fast as it takes them."""
-    texts = (b"kind=open\0path=/etc/shadow\0", b"kind=open\0path=/", b"do")
-    header = struct.pack("=IHH", 0x4c656173, 1, 2)
-    sent = 0
-    while not os.path.exists(end):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
-                              struct.pack("ll", 1, 0))
-            try:
-                client.connect("/run/leash/explain")
-                client.send(header + texts[sent % 3])
-                sent += 1
-            except OSError:
-                pass
-    return sent
+    """Questions and nonsense to the tool gate, as fast as it takes them."""
+    texts = (b'{"ask":"explain","kind":"open","path":"/etc/shadow"}\n',
+             b'{"ask":"explain","kind":"open","path":"x"}\n', b"do\n")
+    answered = 0
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("/run/leash/toolcall.sock")
+        with client.makefile("rb") as answers:
+            while not os.path.exists(end):
+                client.sendall(b"".join(texts) * 10)
+                answered += sum(bool(answers.readline()) for _ in range(30))
+    return answered
 
 
 def leash_asked(what):

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "toolcall/decode.h"
-#include "toolcall/search.h"
+#include "toolcall/search/decode.h"
+#include "toolcall/search/search.h"
 
 #define CALL_BYTES 10240
 #define CALLS	   20000

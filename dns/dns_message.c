@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dns/edns.h"
+
 #define HEADER_SIZE  12
 #define RECORD_FIXED 10 /* type, class, ttl, length */
 #define RECORDS_MAX  4096
@@ -13,13 +15,14 @@ enum type {
 	TYPE_A = 1,
 	TYPE_CNAME = 5,
 	TYPE_AAAA = 28,
-	TYPE_OPT = 41,
 };
 
 #define CLASS_IN     1
 #define FLAG_ANSWER  0x8000
 #define FLAGS_OPCODE 0x7800
 #define FLAGS_CODE   0x000f
+#define FLAGS_ASKED  0x0130 /* of a question: RD, AD, CD */
+#define LABEL_MAX    63
 
 struct reader {
 	const unsigned char *bytes;
@@ -113,7 +116,7 @@ static int read_record(struct reader *reader, struct record *ret)
 	reader->at += RECORD_FIXED;
 	ret->type = get16(fixed);
 	/* Of another class, it is of no type that counts here. */
-	if (get16(fixed + 2) != CLASS_IN && ret->type != TYPE_OPT)
+	if (get16(fixed + 2) != CLASS_IN)
 		ret->type = 0;
 	ret->ttl_s = get32(fixed + 4);
 	ret->data_length = get16(fixed + 8);
@@ -124,26 +127,41 @@ static int read_record(struct reader *reader, struct record *ret)
 	return 0;
 }
 
-/* Behind the question only EDNS may stand: more would go out unjudged. */
-static int finish_question(struct reader *reader, struct dns_link_told *ret)
+/* Is the name at the reader written out, without a pointer to elsewhere? */
+static bool is_written_out(const struct reader *reader)
+{
+	size_t at = reader->at;
+
+	while (at < reader->length && reader->bytes[at]) {
+		if (reader->bytes[at] > LABEL_MAX)
+			return false;
+		at += 1U + reader->bytes[at];
+	}
+	return at < reader->length;
+}
+
+/*
+ * A question says its name and no more: what resolvers do not need, they may
+ * hand on, and it would go out unjudged.
+ */
+static int read_bare_question(struct reader *reader, struct dns_link_told *ret)
 {
 	const unsigned char *header = reader->bytes;
 	uint16_t additional = get16(header + 10);
-	struct record record = {.owner = NULL};
 	int r;
 
-	if (get16(header + 6) || get16(header + 8) || additional > 1)
+	if (get16(header + 2) & ~FLAGS_ASKED || get16(header + 6) ||
+	    get16(header + 8) || additional > 1 || !is_written_out(reader))
 		return DNS_MESSAGE_MALFORMED;
-	if (additional) {
-		r = read_record(reader, &record);
-		ares_free_string(record.owner);
-		if (r)
-			return r;
-		if (record.type != TYPE_OPT)
-			return DNS_MESSAGE_MALFORMED;
-		ret->has_edns = true;
-	}
-	return reader->at == reader->length ? 0 : DNS_MESSAGE_MALFORMED;
+	r = read_question(reader, ret);
+	if (r)
+		return r;
+	ret->has_edns = additional == 1;
+	if (additional ? edns_is_plain(reader->bytes + reader->at,
+				       reader->length - reader->at)
+		       : reader->at == reader->length)
+		return 0;
+	return DNS_MESSAGE_MALFORMED;
 }
 
 static int read_records(struct answer *answer)
@@ -271,9 +289,8 @@ int dns_message_read(const void *bytes, size_t length, enum dns_link_kind kind,
 	ret->response_code = flags & FLAGS_CODE;
 	ret->has_edns = false;
 	ret->count = 0;
+	if (!is_answer)
+		return read_bare_question(&reader, ret);
 	r = read_question(&reader, ret);
-	if (r)
-		return r;
-	return is_answer ? finish_answer(&reader, ret)
-			 : finish_question(&reader, ret);
+	return r ? r : finish_answer(&reader, ret);
 }

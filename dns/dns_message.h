@@ -5,7 +5,9 @@
  *
  * Pure.  Names are read by c-ares, which bounds what compression may do.  Only
  * the answer section of an answer counts, and of it only what the name asked
- * leads to through CNAMEs: whatever else a resolver adds is no answer.
+ * leads to through CNAMEs: whatever else a resolver adds is no answer.  A
+ * question carries its name and what dns/edns.h lets it; its flags are whether
+ * to recurse and to check.
  */
 
 #include <stddef.h>

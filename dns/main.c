@@ -17,8 +17,8 @@
 
 #include "dns/dns_message.h"
 #include "gatekeeper/base/log.h"
-#include "gatekeeper/base/sandbox.h"
-#include "gatekeeper/wire/gate_shared.h"
+#include "gatekeeper/system/sandbox.h"
+#include "gatekeeper/wire/helper_fds.h"
 
 struct asked {
 	struct dns_link_ask head;

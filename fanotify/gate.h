@@ -3,33 +3,27 @@
 /*
  * gate - answers the kernel's questions about opening and running files
  *
- * One thread, one loop: read a batch of events, answer each, note each, wait
- * for more.  It opens nothing outside /proc, waits for nobody, and holds no
- * state that its successor needs but the page it shares with gatekeeper.
+ * One process, one loop: read a batch of events, answer each, note each, wait
+ * for more.  It opens nothing outside /proc and waits for nobody.
  *
- * A gate starts as a spare: it loads policies and waits.  MESSAGE_GO makes it
- * answer; MESSAGE_STOP lets it answer what is queued, and ends it.
+ * Only the gate that has the turn (wire/gate_table.h) reads events.  The
+ * others load policies and watch it: when it dies or stands still, one takes
+ * the turn, and begins with what its predecessor had read and not answered.
  */
 
 #include <stdbool.h>
 
+#include "fanotify/gate_ends.h"
 #include "gatekeeper/base/cleanup.h"
-#include "gatekeeper/base/channel.h"
-#include "gatekeeper/wire/gate_shared.h"
+#include "gatekeeper/policy/image.h"
 
 struct gate;
 
-struct gate_ends {
-	int control;
-	int wake;
-	int group;
-	struct gate_shared *shared; /* borrowed */
-	struct channel *channel;    /* borrowed */
-};
-
-MUST_CHECK int gate_new(const struct gate_ends *ends, struct gate **ret);
+/* policy is what it begins with; it is taken over. */
+MUST_CHECK int gate_new(const struct gate_ends *ends, struct policy *policy,
+			struct gate **ret);
 struct gate *gate_free(struct gate *gate);
 DEFINE_CLEANUP(struct gate *, gate_free)
 
-/* Run until told to stop.  0, or a negative errno that ends this gate. */
+/* Run until told to retire.  0, or a negative errno that ends this gate. */
 MUST_CHECK int gate_run(struct gate *gate);

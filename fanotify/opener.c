@@ -1,13 +1,16 @@
 /*
- * The table is direct-mapped: thread numbers are handed out in sequence, so
+ * The cache is direct-mapped: thread numbers are handed out in sequence, so
  * neighbours rarely meet in a slot, and a meeting costs one pidfd_open().
+ *
+ * Execs under way are few and short, so their table is looked through; most of
+ * the time it is empty.  How an exec is known to be over, see sweep() and
+ * may_be_kept().
  */
 
 #include "fanotify/opener.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,27 +18,52 @@
 #include <unistd.h>
 
 #include "fanotify/kernel_abi.h"
+#include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/fd.h"
+
+/*
+ * Sweep no more often: it takes some microseconds for each exec, in which
+ * nobody is answered.
+ */
+#define SWEEP_NS (10 * CLOCK_NS_PER_MS)
+
+/*
+ * An exec takes less time than this.  The next one waits for room a little
+ * longer (gate.c, HELD_DEADLINE_NS), so it gets in when this one is given up.
+ */
+#define EXEC_NS (4 * CLOCK_NS_PER_S)
 
 struct opener_cache {
 	int proc;
+	struct gate_table *table; /* borrowed */
+	int owner;		  /* as it is to be told */
 	bool no_thread_pidfd; /* the kernel lacks one of the two: use status */
 	int retired; /* owned; a descriptor to close when there is time */
 	size_t size;
+	size_t exec_count;
+	size_t exec_room;
+	int64_t swept_ns;     /* monotonic */
+	struct opener *execs; /* in entries, behind the cache: 0..exec_count */
 	struct opener entries[];
 };
 
-int opener_cache_new(int proc, size_t size, struct opener_cache **ret)
+int opener_cache_new(const struct gate_ends *ends, struct opener_room room,
+		     struct opener_cache **ret)
 {
+	size_t all = room.known + room.execs;
 	struct opener_cache *cache =
-		calloc(1, sizeof(*cache) + size * sizeof(cache->entries[0]));
+		calloc(1, sizeof(*cache) + all * sizeof(cache->entries[0]));
 
 	if (!cache)
 		return -ENOMEM;
-	cache->proc = proc;
+	cache->proc = ends->proc;
+	cache->table = ends->table;
+	cache->owner = ends->slot + 1;
 	cache->retired = -1;
-	cache->size = size;
-	for (size_t i = 0; i < cache->size; i++)
+	cache->size = room.known;
+	cache->exec_room = room.execs;
+	cache->execs = cache->entries + room.known;
+	for (size_t i = 0; i < all; i++)
 		cache->entries[i].fd = -1;
 	*ret = cache;
 	return 0;
@@ -51,6 +79,9 @@ static void forget_program(struct opener *opener)
 
 void opener_tidy(struct opener_cache *cache)
 {
+	if (cache->retired < 0)
+		return;
+	gate_table_own(cache->table, cache->retired, 0);
 	cache->retired = fd_close(cache->retired);
 }
 
@@ -64,7 +95,7 @@ static void forget(struct opener_cache *cache, struct opener *opener)
 
 struct opener_cache *opener_cache_free(struct opener_cache *cache)
 {
-	for (size_t i = 0; cache && i < cache->size; i++)
+	for (size_t i = 0; cache && i < cache->size + cache->exec_count; i++)
 		forget(cache, &cache->entries[i]);
 	if (cache)
 		opener_tidy(cache);
@@ -158,14 +189,45 @@ static int refresh(struct opener *opener)
 				   : read_status(opener->fd, opener);
 }
 
+static struct opener *find_exec(const struct opener_cache *cache, uint32_t tid)
+{
+	for (size_t i = 0; i < cache->exec_count; i++)
+		if (cache->execs[i].tid == tid)
+			return &cache->execs[i];
+	return NULL;
+}
+
+static struct opener *slot_of(struct opener_cache *cache, uint32_t tid)
+{
+	return &cache->entries[tid % cache->size];
+}
+
+/* Take an entry out of the execs; the last one comes in its place. */
+static void close_gap(struct opener_cache *cache, struct opener *opener)
+{
+	struct opener *last = &cache->execs[--cache->exec_count];
+
+	*opener = *last;
+	*last = (struct opener){.fd = -1};
+}
+
 int opener_identify(struct opener_cache *cache, pid_t tid, struct opener **ret)
 {
-	struct opener *opener = &cache->entries[(uint32_t)tid % cache->size];
+	struct opener *opener;
 	int r;
 
 	if (tid <= 0)
 		return OPENER_HIDDEN;
-	*ret = opener;
+	opener = find_exec(cache, (uint32_t)tid);
+	if (opener && refresh(opener)) { /* the number is another's now */
+		forget(cache, opener);
+		close_gap(cache, opener);
+		opener = NULL;
+	}
+	*ret = opener ? opener : slot_of(cache, (uint32_t)tid);
+	if (opener)
+		return 0;
+	opener = *ret;
 	if (opener->fd >= 0 && opener->tid == (uint32_t)tid && !refresh(opener))
 		return 0;
 
@@ -173,6 +235,8 @@ int opener_identify(struct opener_cache *cache, pid_t tid, struct opener **ret)
 	opener->proc = cache->proc;
 	opener->tid = (uint32_t)tid;
 	r = meet(cache, tid, opener);
+	if (!r)
+		gate_table_own(cache->table, opener->fd, cache->owner);
 	if (r == -ENOENT || r == -ESRCH)
 		return OPENER_GONE;
 	if (r)
@@ -197,71 +261,190 @@ bool opener_is_loader_name(const char *path, size_t length)
 	return false;
 }
 
-static bool read_program(struct opener *opener)
+static ssize_t read_exe(const struct opener *opener, char *path, size_t size)
 {
-	char link[64], path[4096];
+	char link[64];
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "%u/exe", opener->tid);
-	n = readlinkat(opener->proc, link, path, sizeof(path) - 1);
-	if (n <= 0)
-		return false;
-	path[n] = '\0';
-	opener->program = strdup(path);
-	opener->is_loader = opener_is_loader_name(path, (size_t)n);
-	return opener->program != NULL;
+	n = readlinkat(opener->proc, link, path, size - 1);
+	path[n > 0 ? n : 0] = '\0';
+	return n;
 }
 
-static bool shares_memory(uint32_t one, uint32_t other)
+static void read_program(struct opener *opener)
 {
-	return syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0;
+	char path[4096];
+	ssize_t n = read_exe(opener, path, sizeof(path));
+
+	if (n <= 0)
+		return;
+	opener->program = strdup(path);
+	opener->is_loader = opener_is_loader_name(path, (size_t)n);
 }
 
 /*
- * Most programs are started by a child that still runs in the memory of its
- * parent (vfork, posix_spawn): then both run the same program.  Asking the
- * parent saves the child its entries in /proc, which cost 30 microseconds to
- * make and to throw away again at its end.  The memory is compared again after
- * reading, so that what was read of the parent is of that memory.
+ * A thread that is not its process's first, and execs, becomes the first one
+ * in the middle of it: so what the first one runs may be another thing at any
+ * moment, and must not be kept, while such an exec may be under way.  Where the
+ * exec has come to pass, the number of the thread is no more.
  */
-static bool take_program_of_parent(struct opener_cache *cache,
-				   struct opener *opener)
+static bool may_be_kept(struct opener_cache *cache, const struct opener *opener)
 {
-	uint32_t parent = opener->ids.parent_tgid;
-	struct opener *other;
+	for (size_t i = 0; i < cache->exec_count; i++) {
+		struct opener *other = &cache->execs[i];
 
-	if (!parent || parent % cache->size == opener->tid % cache->size ||
-	    !shares_memory(opener->tid, parent) ||
-	    opener_identify(cache, (pid_t)parent, &other) || other->stale)
-		return false;
-	if (!other->program &&
-	    (!read_program(other) || !shares_memory(opener->tid, parent)))
-		return false;
-	opener->program = strdup(other->program);
-	opener->is_loader = other->is_loader;
-	return opener->program != NULL;
+		if (other->ids.tgid == opener->ids.tgid &&
+		    other->tid != opener->tid && !refresh(other))
+			return false;
+	}
+	return true;
 }
 
 const char *opener_program(struct opener_cache *cache, struct opener *opener)
 {
+	bool keep;
+
 	if (opener->program && !opener->stale)
 		return opener->program;
+	keep = may_be_kept(cache, opener); /* before it is read */
 	forget_program(opener);
-	if (!take_program_of_parent(cache, opener))
-		(void)read_program(opener);
+	read_program(opener);
+	opener->stale = !keep;
 	return opener->program;
 }
 
-void opener_execs(struct opener_cache *cache, struct opener *opener,
-		  uint64_t device, uint64_t inode)
+/*
+ * Of what is remembered, forget what is over without our having heard: the
+ * thread is gone, or it runs what it was to run (a static program that opens
+ * nothing), as its loader would have been asked for before.
+ *
+ * One that has run itself again cannot be told so from one that is about to;
+ * it is taken to have done, after a time.  Should it still be about to, its
+ * loader is judged as one that is run by hand; and no name that is kept can go
+ * wrong by it, where it is its process's first thread: the others end with that
+ * exec, and of the first one nothing is kept until its next event.
+ */
+static bool runs_it(const struct opener *opener)
+{
+	char path[4096];
+	ssize_t n;
+
+	if (opener->exec.again)
+		return false;
+	n = read_exe(opener, path, sizeof(path));
+	return n > 0 && opener_hash(path, (size_t)n) == opener->exec.path;
+}
+
+static bool is_long_since(const struct opener *opener, int64_t now_ns)
+{
+	return opener->tid == opener->ids.tgid &&
+	       now_ns - opener->exec.since_ns > EXEC_NS;
+}
+
+static void sweep(struct opener_cache *cache, const struct opener *but)
+{
+	int64_t now_ns = clock_monotonic_ns();
+
+	for (size_t i = cache->exec_count; i-- > 0;) {
+		struct opener *opener = &cache->execs[i];
+
+		if (opener == but || (!refresh(opener) && !runs_it(opener) &&
+				      !is_long_since(opener, now_ns)))
+			continue;
+		forget(cache, opener);
+		close_gap(cache, opener);
+	}
+}
+
+uint64_t opener_hash(const char *path, size_t length)
+{
+	uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)path[i]) *
+		       UINT64_C(1099511628211);
+	return hash;
+}
+
+static size_t count_of(const struct opener_cache *cache, uint32_t account)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < cache->exec_count; i++)
+		count += cache->execs[i].exec.account == account;
+	return count;
+}
+int opener_may_exec(struct opener_cache *cache, const struct opener *opener,
+		    uint32_t account, uint32_t accounts)
+{
+	size_t share = cache->exec_room / (accounts ? accounts : 1);
+
+	if (opener->execs)
+		return 0;
+	if (opener->fd < 0) /* its number may become another thread's */
+		return OPENER_FULL;
+	if (!share)
+		share = 1;
+	if (cache->exec_count < cache->exec_room &&
+	    count_of(cache, account) < share)
+		return 0;
+	if (clock_monotonic_ns() - cache->swept_ns < SWEEP_NS)
+		return OPENER_FULL;
+	sweep(cache, opener);
+	cache->swept_ns = clock_monotonic_ns();
+	return cache->exec_count < cache->exec_room &&
+			       count_of(cache, account) < share
+		       ? 0
+		       : OPENER_FULL;
+}
+
+static void make_stale(struct opener_cache *cache, uint32_t tgid)
 {
 	/* After exec by another thread, the leader's number is its number. */
 	for (size_t i = 0; i < cache->size; i++)
-		if (cache->entries[i].ids.tgid == opener->ids.tgid)
+		if (cache->entries[i].ids.tgid == tgid)
 			cache->entries[i].stale = true;
-	opener->stale = true;
-	opener->exec_device = device;
-	opener->exec_inode = inode;
+	for (size_t i = 0; i < cache->exec_count; i++)
+		if (cache->execs[i].ids.tgid == tgid)
+			cache->execs[i].stale = true;
+}
+
+struct opener *opener_execs(struct opener_cache *cache, struct opener *opener,
+			    const struct opener_exec *exec)
+{
+	if (!opener->execs) {
+		struct opener *to = &cache->execs[cache->exec_count++];
+
+		*to = *opener;
+		*opener = (struct opener){.fd = -1};
+		opener = to;
+		opener->execs = true;
+	}
+	opener->exec = *exec;
+	opener->exec.since_ns = clock_monotonic_ns();
+	opener->exec.again = !opener->program || opener->stale ||
+			     opener_hash(opener->program,
+					 strlen(opener->program)) == exec->path;
+	make_stale(cache, opener->ids.tgid);
+	return opener;
+}
+
+void opener_exec_over(struct opener_cache *cache, struct opener *opener)
+{
+	struct opener *slot = slot_of(cache, opener->tid);
+
+	if (!opener->execs)
+		return;
+	opener->execs = false;
+	forget(cache, slot);
+	*slot = *opener;
+	close_gap(cache, opener);
+}
+
+size_t opener_exec_count(const struct opener_cache *cache)
+{
+	return cache->exec_count;
 }
 
 bool opener_is_unprivileged(struct opener *opener)

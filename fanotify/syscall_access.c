@@ -15,6 +15,9 @@
 
 #include "gatekeeper/base/fd.h"
 
+/* fanotify_handle_event, or what a compiler makes of it */
+#define WAITS_FOR_US "fanotify_"
+
 struct call {
 	long number;
 	int flags_argument; /* -1: always for exec */
@@ -52,15 +55,17 @@ static struct syscall_access by_flags(unsigned long long flags)
 int syscall_access_parse(const char *text, struct syscall_access *ret)
 {
 	struct syscall_access how = {.access = POLICY_ACCESS_WRITE};
-	unsigned long long arguments[3];
+	unsigned long long arguments[3], stack, next;
 	char *end;
 	long number;
 
 	if (!strncmp(text, "running", strlen("running")))
 		return SYSCALL_ACCESS_RUNNING;
 	number = strtol(text, &end, 10);
-	if (end == text || sscanf(end, " %llx %llx %llx", &arguments[0],
-				  &arguments[1], &arguments[2]) != 3) {
+	if (end == text ||
+	    sscanf(end, " %llx %llx %llx %*x %*x %*x %llx %llx", &arguments[0],
+		   &arguments[1], &arguments[2], &stack, &next) != 5 ||
+	    !next) { /* a worker of io_uring's, with copied registers */
 		*ret = how;
 		return 0;
 	}
@@ -82,11 +87,14 @@ int syscall_access_of(int proc, pid_t tid, struct syscall_access *ret)
 	char path[64], text[512];
 
 	snprintf(path, sizeof(path), "%d/wchan", (int)tid);
-	if (fd_read_at(proc, path, text, sizeof(text)) > 0 &&
-	    !strcmp(text, "0"))
-		return SYSCALL_ACCESS_RUNNING;
-	snprintf(path, sizeof(path), "%d/syscall", (int)tid);
 	if (fd_read_at(proc, path, text, sizeof(text)) <= 0)
 		text[0] = '\0';
+	if (!strcmp(text, "0"))
+		return SYSCALL_ACCESS_RUNNING;
+	if (!strncmp(text, WAITS_FOR_US, strlen(WAITS_FOR_US))) {
+		snprintf(path, sizeof(path), "%d/syscall", (int)tid);
+		if (fd_read_at(proc, path, text, sizeof(text)) <= 0)
+			text[0] = '\0';
+	}
 	return syscall_access_parse(text, ret);
 }

@@ -7,7 +7,12 @@
  * system call, and /proc/TID/syscall shows the call's number and registers.
  * Where flags are in a register they are the very ones the kernel used; where
  * they are in memory (openat2) or elsewhere (io_uring) another thread could
- * have changed them, and the open counts as writing.
+ * have changed them, and the open counts as writing.  A worker of io_uring's
+ * has the registers of the thread that it was made by, but no place in the
+ * program.
+ *
+ * They are the registers of that call, and not what the kernel does now, where
+ * it opens a file on the thread's way out of the call: judge.c doubts them.
  */
 
 #include <stdbool.h>
@@ -37,7 +42,10 @@ MUST_CHECK int syscall_access_parse(const char *text,
  *
  * A thread may have asked and not yet gone to sleep, for as long as it is
  * denied a processor.  The kernel would make us wait for that: so look first
- * whether it sleeps (/proc/TID/wchan), and say SYSCALL_ACCESS_RUNNING.
+ * whether it sleeps (/proc/TID/wchan), and say SYSCALL_ACCESS_RUNNING.  And if
+ * it sleeps elsewhere, it is not the thread that asked any more, but one that
+ * has taken its number by exec, and may hold the lock that /proc/TID/syscall
+ * waits for (signal->exec_update_lock): then it is not read.
  */
 MUST_CHECK int syscall_access_of(int proc, pid_t tid,
 				 struct syscall_access *ret);

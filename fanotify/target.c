@@ -1,6 +1,5 @@
 #include "fanotify/target.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,8 +9,9 @@
 
 #include "gatekeeper/base/clock.h"
 
-#define DELETED	  " (deleted)"
-#define ELF_START 1024 /* what is read of it: in practice, all headers */
+#define DELETED	    " (deleted)"
+
+#define HEAVY_BYTES (1 << 20)
 
 static bool ends_deleted(const struct target *target)
 {
@@ -45,10 +45,10 @@ void target_identify(int fd, struct mount_table *mounts, struct target *ret)
 	ret->facts = 0;
 	ret->path[0] = '\0';
 	ret->path_length = 0;
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID,
-		  &st) < 0) {
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_BASIC_STATS | STATX_MNT_ID, &st) < 0) {
 		/* No owner, no mount: nothing of it may be believed. */
-		ret->device = ret->inode = ret->size = 0;
+		ret->device = ret->inode = ret->size = ret->allocated = 0;
 		ret->changed_ns = 0;
 		ret->mode = 0777;
 		ret->owner = 0;
@@ -58,6 +58,7 @@ void target_identify(int fd, struct mount_table *mounts, struct target *ret)
 	ret->device = makedev(st.stx_dev_major, st.stx_dev_minor);
 	ret->inode = st.stx_ino;
 	ret->size = st.stx_size;
+	ret->allocated = st.stx_blocks * 512; /* statx(2) */
 	ret->changed_ns =
 		st.stx_ctime.tv_sec * CLOCK_NS_PER_S + st.stx_ctime.tv_nsec;
 	ret->mode = st.stx_mode;
@@ -65,6 +66,11 @@ void target_identify(int fd, struct mount_table *mounts, struct target *ret)
 	if (!(st.stx_mask & STATX_MNT_ID) ||
 	    !mount_table_has(mounts, st.stx_mnt_id))
 		ret->facts |= POLICY_FACT_FOREIGN_MOUNT;
+}
+
+bool target_is_heavy(const struct target *target)
+{
+	return target->allocated > HEAVY_BYTES && target->owner != 0;
 }
 
 struct policy_question target_question(const struct target *target,
@@ -91,54 +97,44 @@ bool target_is_closed(const struct target *target, const struct policy *policy)
 	       policy_account_of(policy, target->owner) == POLICY_NONE;
 }
 
+/* "/srv/#131 (deleted)" */
+static bool was_never_named(const struct target *target)
+{
+	const char *slash = memrchr(target->path, '/', target->path_length);
+
+	return slash && slash[1] == '#' &&
+	       strspn(slash + 2, "0123456789") ==
+		       strlen(slash + 2) - strlen(DELETED);
+}
+
 void target_accept_unnamed(struct target *target)
 {
-	if (!(target->facts & POLICY_FACT_DELETED))
+	if (!(target->facts & POLICY_FACT_DELETED) || !was_never_named(target))
 		return;
 	target->facts &= ~(uint32_t)POLICY_FACT_DELETED;
 	target->path_length -= strlen(DELETED);
 	target->path[target->path_length] = '\0';
 }
 
-/* Program headers of either word size begin with the 32-bit type. */
-static bool find_loader(const unsigned char *start, size_t size,
-			uint64_t offset, size_t entry, size_t count)
+/* libc.so.6, libm-2.36.so, _socket.cpython-311.so */
+bool target_is_library_name(const struct target *target)
 {
-	for (size_t i = 0; i < count; i++) {
-		uint32_t type;
+	const char *dot = memrchr(target->path, '/', target->path_length);
 
-		if (offset > size || size - offset < sizeof(type))
-			return true; /* out of sight: it may well be there */
-		memcpy(&type, start + offset, sizeof(type));
-		if (type == PT_INTERP)
+	while (dot && (dot = strstr(dot, ".so"))) {
+		dot += 3;
+		if (dot[strspn(dot, ".0123456789")] == '\0')
 			return true;
-		offset += entry;
 	}
 	return false;
 }
 
-struct target_elf target_read_elf(int fd)
+bool target_may_be_program(const struct target *target,
+			   const struct policy *policy)
 {
-	union {
-		unsigned char bytes[ELF_START];
-		Elf64_Ehdr wide;
-		Elf32_Ehdr narrow;
-	} start;
-	struct target_elf elf = {false, false};
-	ssize_t n = pread(fd, &start, sizeof(start), 0);
+	const mode_t may_run = S_IXUSR | S_IXGRP | S_IXOTH;
 
-	if (n < (ssize_t)sizeof(start.narrow) ||
-	    memcmp(start.bytes, ELFMAG, SELFMAG))
-		return elf;
-	elf.is_elf = true;
-	if (start.bytes[EI_CLASS] == ELFCLASS64 &&
-	    n >= (ssize_t)sizeof(start.wide))
-		elf.has_loader =
-			find_loader(start.bytes, (size_t)n, start.wide.e_phoff,
-				    start.wide.e_phentsize, start.wide.e_phnum);
-	else if (start.bytes[EI_CLASS] == ELFCLASS32)
-		elf.has_loader = find_loader(
-			start.bytes, (size_t)n, start.narrow.e_phoff,
-			start.narrow.e_phentsize, start.narrow.e_phnum);
-	return elf;
+	return S_ISREG(target->mode) &&
+	       (target->owner != 0 || !target_is_closed(target, policy) ||
+		(target->mode & may_run) || target_is_library_name(target));
 }

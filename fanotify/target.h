@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "gatekeeper/base/cleanup.h"
-#include "fanotify/mount_table.h"
+#include "gatekeeper/system/mount_table.h"
 #include "gatekeeper/policy/decide.h"
 
 #define TARGET_PATH_MAX 4096
@@ -25,6 +25,7 @@ struct target {
 	uint64_t device;
 	uint64_t inode;
 	uint64_t size;
+	uint64_t allocated; /* bytes on its disk */
 	int64_t changed_ns;
 	uint32_t mode;
 	uint32_t owner;
@@ -53,10 +54,19 @@ bool target_is_closed(const struct target *target, const struct policy *policy);
  */
 void target_accept_unnamed(struct target *target);
 
-/* Whether the file is ELF at all, and whether it asks for a loader. */
-struct target_elf {
-	bool is_elf;
-	bool has_loader; /* PT_INTERP */
-};
+/*
+ * Whether to free it may take long, should it be deleted by now: it is large,
+ * and not root's.
+ */
+bool target_is_heavy(const struct target *target);
 
-struct target_elf target_read_elf(int fd);
+/* Whether its name is a library's: libc.so.6, libm-2.36.so */
+bool target_is_library_name(const struct target *target);
+
+/*
+ * Whether a loader could be made to run it against the policy: any regular
+ * file, unless it is root's, no account may write to it, nobody may run it by
+ * its modes, and it has no library's name.
+ */
+bool target_may_be_program(const struct target *target,
+			   const struct policy *policy);

@@ -5,38 +5,42 @@
  *
  * Reading leash.conf opens files, and an open may have to be answered by a
  * gate that has just died.  The process that must replace it therefore never
- * reads configuration itself: a child does, and sends the finished image.
+ * reads configuration itself: a task does, and sends the finished image.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/config/config.h"
+#include "gatekeeper/system/task.h"
+
+/* Expected outcomes, for done(). */
+enum {
+	LOADER_WRONG = 1, /* the task has reported the mistakes */
+};
+
+struct loader_order {
+	const struct config_source *source; /* borrowed, like the next */
+	const char *keep; /* a folder for a policy that is right, or NULL */
+	uint64_t generation;
+	/* r as above, 0 with fd, which is then the callee's, or an errno. */
+	void (*done)(void *context, int r, int fd);
+	void *context;
+};
 
 struct loader {
-	pid_t pid;
-	int end; /* owned; readable when the child has something to say */
-	int64_t started_ns;
+	struct task task;
+	struct loader_order order;
 };
 
-#define LOADER_EMPTY ((struct loader){.pid = -1, .end = -1})
-
-/* Expected outcomes of loader_finish(). */
-enum {
-	LOADER_WRONG = 1, /* the child has reported the mistakes */
-};
-
-/* A policy that is right is also kept in the folder keep, if not NULL. */
-MUST_CHECK int loader_start(const struct config_source *source,
-			    uint64_t generation, const char *keep,
+MUST_CHECK int loader_start(struct loop *loop, const struct loader_order *order,
 			    struct loader *ret);
 
-/* End a child that has taken longer than a minute: a path may hang it. */
+bool loader_runs(const struct loader *loader);
+
+/* End a task that has taken longer than a minute: a path may hang it. */
 void loader_check(struct loader *loader, int64_t now_ns);
 
-/*
- * Call when end is readable: collect the child and its image, *ret_fd, the
- * caller's.  The loader is empty afterwards.
- */
-MUST_CHECK int loader_finish(struct loader *loader, int *ret_fd);
+/* End a task, if there is one, whatever it was about to say. */
+void loader_end(struct loader *loader);

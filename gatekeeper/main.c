@@ -3,7 +3,6 @@
  */
 
 #include <errno.h>
-#include <getopt.h>
 #include <linux/capability.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,12 +15,16 @@
 
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
-#include "gatekeeper/base/sandbox.h"
+#include "gatekeeper/base/options.h"
+#include "gatekeeper/system/sandbox.h"
 #include "gatekeeper/config/findings.h"
-#include "gatekeeper/firewall.h"
+#include "gatekeeper/net/firewall.h"
+#include "gatekeeper/sleep/freezer.h"
 #include "gatekeeper/last_policy.h"
-#include "gatekeeper/name_services.h"
+#include "gatekeeper/net/name_services.h"
 #include "gatekeeper/policy/image.h"
+#include "gatekeeper/policy/places.h"
+#include "gatekeeper/startup.h"
 #include "gatekeeper/supervisor.h"
 
 #define RUN_DIR "/run/leash"
@@ -41,116 +44,78 @@ struct options {
 	bool take_off;
 };
 
-static void print_usage(FILE *out)
+static int read_options(int argc, char **argv, struct options *options)
 {
-	fputs("Usage: gatekeeper --config FILE [--check [--hosts]] "
-	      "[--foreground]\n"
-	      "                  [--fall-back]\n"
-	      "       gatekeeper --take-off\n"
-	      "\n"
-	      "  --config FILE  the policy, usually /etc/leash.conf\n"
-	      "  --check        read and check it, say what is wrong, exit\n"
-	      "  --hosts        list the hosts that it allows by name\n"
-	      "  --foreground   stay attached, for systemd or a terminal\n"
-	      "  --fall-back    start with the last policy that was right, if\n"
-	      "                 this one is wrong\n"
-	      "  --take-off     end what a gatekeeper that died left at work\n"
-	      "  --version      print the version\n"
-	      "\n"
-	      "SIGHUP reloads, SIGTERM stops, SIGUSR1 leaves the helpers at\n"
-	      "work for a successor.  See gatekeeper(8).\n",
-	      out);
+	const struct options_row rows[] = {
+		{"config", 0, "FILE", "the policy, usually /etc/leash.conf",
+		 .text = &options->config},
+		{"check", 0, NULL, "read and check it, say what is wrong, exit",
+		 .flag = &options->check},
+		{"hosts", 0, NULL, "list the hosts that it allows by name",
+		 .flag = &options->hosts},
+		{"foreground", 0, NULL,
+		 "stay attached, for systemd or a terminal",
+		 .flag = &options->foreground},
+		{"fall-back", 0, NULL,
+		 "start with the last policy that was right, if this one is "
+		 "wrong",
+		 .flag = &options->fall_back},
+		{"take-off", 0, NULL,
+		 "end what a gatekeeper that died left at work",
+		 .flag = &options->take_off},
+		{.name = NULL},
+	};
+	const struct options_command command = {
+		.name = "gatekeeper",
+		.version = LEASH_VERSION,
+		.synopsis = "--config FILE [OPTION...]\n--take-off",
+		.notes = "SIGHUP reloads, SIGTERM stops, SIGUSR1 leaves the "
+			 "helpers at\n"
+			 "work for a successor.  See gatekeeper(8).\n",
+		.rows = rows,
+	};
+
+	return options_read(&command, argc, argv, NULL);
 }
 
-/* Returns -1 to go on, else the exit code. */
+/* OPTIONS_GO_ON, or an exit code. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option names[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"check", no_argument, NULL, 'k'},
-		{"hosts", no_argument, NULL, 'n'},
-		{"fall-back", no_argument, NULL, 'b'},
-		{"foreground", no_argument, NULL, 'f'},
-		{"take-off", no_argument, NULL, 't'},
-		{"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	int option;
+	int r = read_options(argc, argv, options);
 
-	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {
-		switch (option) {
-		case 'c':
-			options->config = optarg;
-			break;
-		case 'k':
-			options->check = true;
-			break;
-		case 'n':
-			options->hosts = true;
-			break;
-		case 'b':
-			options->fall_back = true;
-			break;
-		case 'f':
-			options->foreground = true;
-			break;
-		case 't':
-			options->take_off = true;
-			break;
-		case 'v':
-			puts("gatekeeper " LEASH_VERSION);
-			return EXIT_DONE;
-		case 'h':
-			print_usage(stdout);
-			return EXIT_DONE;
-		default:
-			print_usage(stderr);
-			return EXIT_ERROR;
-		}
-	}
-	if (optind < argc || !options->config != options->take_off ||
-	    (options->hosts && !options->check)) {
-		fputs(optind < argc ? "gatekeeper: too many arguments\n"
-		      : options->hosts && !options->check
-			      ? "gatekeeper: --hosts goes with --check\n"
-		      : options->take_off
-			      ? "gatekeeper: --take-off takes no --config\n"
-			      : "gatekeeper: --config is missing\n",
-		      stderr);
-		print_usage(stderr);
-		return EXIT_ERROR;
-	}
-	return -1;
+	if (r >= 0)
+		return r;
+	if (options->hosts && !options->check)
+		return options_wrong("gatekeeper", "--hosts goes with --check");
+	if (options->take_off && options->config)
+		return options_wrong("gatekeeper",
+				     "--take-off takes no --config");
+	if (!options->take_off && !options->config)
+		return options_wrong("gatekeeper", "--config is missing");
+	return r;
 }
 
-static bool is_allowed(const struct policy *policy, uint32_t reach,
-		       uint32_t *ret_rule)
+/* One host has several rules, one behind the other. */
+struct host_list {
+	const struct policy *policy;
+	const char *last;
+	uint32_t account;
+};
+
+/* Each that is allowed as PLACE: NAME, for `leash check --hosts`. */
+static void list_host(void *context, const struct policy_place *place)
 {
-	for (; reach != POLICY_NONE; reach = policy->reaches[reach].next) {
-		*ret_rule = policy->reaches[reach].rule;
-		if (policy_rule(policy, *ret_rule)->effect ==
-		    POLICY_EFFECT_REACH)
-			return true;
-	}
-	return false;
-}
+	struct host_list *list = context;
+	const struct policy_rule *rule = policy_rule(list->policy, place->rule);
 
-/* Each as PLACE: NAME, for `leash check --hosts`. */
-static void list_hosts(const struct policy *policy)
-{
-	uint32_t count = policy_header(policy)->edges.count, rule = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		const struct policy_edge *edge = &policy->edges[i];
-
-		if (edge->kind == POLICY_EDGE_HOST &&
-		    is_allowed(policy, edge->to, &rule))
-			printf("%s: %s\n",
-			       policy_text(policy,
-					   policy_rule(policy, rule)->origin),
-			       policy_text(policy, edge->text));
-	}
+	if (place->kind != POLICY_PLACE_HOST ||
+	    rule->effect != POLICY_EFFECT_REACH ||
+	    (place->text == list->last && place->account == list->account))
+		return;
+	printf("%s: %s\n", policy_text(list->policy, rule->origin),
+	       place->text);
+	list->last = place->text;
+	list->account = place->account;
 }
 
 static int check(const struct config_source *source, bool hosts)
@@ -158,7 +123,6 @@ static int check(const struct config_source *source, bool hosts)
 	struct report report = {.out = stderr};
 	CLEANUP(policy_free) struct policy *policy = NULL;
 	CLEANUP(fd_close) int fd = -1;
-	const struct policy_header *header;
 	int r = config_compile(source, 1, &report, &fd);
 
 	if (r == CONFIG_WRONG) {
@@ -174,19 +138,20 @@ static int check(const struct config_source *source, bool hosts)
 					    .profiles = source->profiles_dir,
 				    },
 				    &report);
+	if (!r && hosts)
+		r = policy_places(policy, list_host,
+				  &(struct host_list){.policy = policy});
 	if (r) {
 		errno = r < 0 ? -r : EINVAL;
 		log_error("cannot compile %s: %m", source->path);
 		return EXIT_ERROR;
 	}
-	if (hosts) {
-		list_hosts(policy);
+	if (hosts)
 		return EXIT_DONE;
-	}
-	header = policy_header(policy);
 	printf("%s: correct: %u account(s), %u rule(s), %llu bytes compiled\n",
-	       source->path, header->accounts.count, header->rules.count,
-	       (unsigned long long)header->size_bytes);
+	       source->path, policy_account_count(policy),
+	       policy_rule_count(policy),
+	       (unsigned long long)policy_size(policy));
 	return EXIT_DONE;
 }
 
@@ -257,8 +222,8 @@ static int run(const struct options *options, int ready)
 	if (!r)
 		r = supervisor_new(&supervisor_options, run_dir, &supervisor);
 	if (!r)
-		r = supervisor_start(supervisor);
-	if (r == SUPERVISOR_CONFIG_WRONG)
+		r = startup_run(supervisor);
+	if (r == STARTUP_CONFIG_WRONG)
 		return EXIT_WRONG;
 	if (!r && ready >= 0 && write(ready, "", 1) < 0)
 		log_warning("cannot tell the starting process: %m");
@@ -295,6 +260,17 @@ static void open_name_services(void)
 		name_services_open(&services, policy);
 }
 
+/* Those whom a gatekeeper that died had frozen before the machine slept. */
+static void thaw_left(void)
+{
+	int r = freezer_thaw_left();
+
+	if (r < 0) {
+		errno = -r;
+		log_error("processes of the accounts are still frozen: %m");
+	}
+}
+
 /* What a clean stop does, where there is no gatekeeper to do it. */
 static int take_off(void)
 {
@@ -318,6 +294,7 @@ static int take_off(void)
 		log_error("the network rules are still there: %s",
 			  state.problem);
 	open_name_services();
+	thaw_left();
 	run_dir_remove(run_dir);
 	printf("%d helper(s) ended; no account is leashed now\n", ended);
 	return r ? EXIT_ERROR : EXIT_DONE;

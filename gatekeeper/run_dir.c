@@ -15,138 +15,54 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/base/process.h"
+#include "gatekeeper/system/process.h"
+#include "gatekeeper/strays.h"
 #include "gatekeeper/wire/control.h"
 #include "gatekeeper/wire/toolcall.h"
 
-#define HELPERS_MAX 32
+/* Of earlier versions, which one of them may have left. */
+#define EXPLAIN_SOCKET "explain"
 
-static DIR *close_dir(DIR *dir)
-{
-	if (dir)
-		closedir(dir);
-	return NULL;
-}
-DEFINE_CLEANUP(DIR *, close_dir)
-
-struct stray {
-	pid_t pid;
-	uint64_t start_time;
-};
+/* One second in all. */
+#define LOCK_LOOKS    50
+#define LOCK_PAUSE_NS 20000000
 
 struct run_dir {
 	char *path;
 	int folder;
 	int lock;
 	int proc;
-	struct stray strays[HELPERS_MAX];
-	size_t stray_count;
+	struct strays strays;
 };
 
-static ssize_t read_link(int proc, pid_t pid, const char *name, char *ret,
-			 size_t size)
+static int try_lock(struct run_dir *dir)
 {
-	char path[32];
-	ssize_t n;
+	int r;
 
-	snprintf(path, sizeof(path), "%d/%s", (int)pid, name);
-	n = readlinkat(proc, path, ret, size - 1);
-	if (n >= 0)
-		ret[n] = '\0';
-	return n;
-}
-
-/* Root's file, and nobody else's copy of that name. */
-static bool runs_roots_file(int proc, pid_t pid)
-{
-	char path[32];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%d/exe", (int)pid);
-	return fstatat(proc, path, &st, 0) == 0 && st.st_uid == 0 &&
-	       !(st.st_mode & (S_IWGRP | S_IWOTH));
+	if (flock(dir->lock, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? RUN_DIR_TAKEN : -errno;
+	r = strays_find(dir->proc, &dir->strays);
+	return r == STRAYS_OWNED ? RUN_DIR_TAKEN : r;
 }
 
 /*
- * By the name of its file: what is before that changes with mounts, and what
- * an upgrade has replaced is "NAME (deleted)".
+ * One that has just died may have forked a moment before: its child has the
+ * lock until it is first given a processor, and finds itself an orphan.
  */
-static bool runs_helper(int proc, pid_t pid)
+static int lock(struct run_dir *dir)
 {
-	static const char *const names[] = {"/leash-fanotify", "/leash-nfqueue",
-					    "/leash-dns", "/leash-store",
-					    "/leash-toolcall"};
-	char target[4096];
-	const char *name;
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	int r = try_lock(dir);
 
-	if (read_link(proc, pid, "exe", target, sizeof(target)) < 0)
-		return false;
-	name = strrchr(target, '/');
-	for (size_t i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strncmp(name, names[i], strlen(names[i])))
-			return runs_roots_file(proc, pid);
-	return false;
-}
-
-/* Root's, and not what somebody else calls so. */
-static bool is_gatekeeper(int proc, pid_t pid)
-{
-	char path[32], name[32];
-	CLEANUP(fd_close) int fd = -1;
-	struct process_ids ids;
-
-	snprintf(path, sizeof(path), "%d/comm", (int)pid);
-	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fd_pread_text(fd, name, sizeof(name)) <= 0 ||
-	    strcmp(name, "gatekeeper\n") || process_ids_of(proc, pid, &ids))
-		return false;
-	for (int i = 0; i < 4; i++)
-		if (ids.uids[i] != 0)
-			return false;
-	return true;
-}
-
-/* Those of a container on this machine are its own. */
-static bool is_of_this_namespace(int proc, pid_t pid)
-{
-	char own[64], its[64];
-
-	return read_link(proc, getpid(), "ns/pid", own, sizeof(own)) >= 0 &&
-	       read_link(proc, pid, "ns/pid", its, sizeof(its)) >= 0 &&
-	       !strcmp(own, its);
-}
-
-/*
- * Remember the helpers whose gatekeeper is gone.  They are looked for, not
- * written down: anybody may have cleaned up /run, and so taken the lock of a
- * gatekeeper that is still there: RUN_DIR_TAKEN.
- */
-static int find_strays(struct run_dir *dir)
-{
-	CLEANUP(close_dir) DIR *all = opendir("/proc");
-	const struct dirent *entry;
-
-	if (!all)
-		return -errno;
-	while (dir->stray_count < HELPERS_MAX && (entry = readdir(all))) {
-		struct stray *stray = &dir->strays[dir->stray_count];
-		struct process_ids ids;
-
-		stray->pid = atoi(entry->d_name);
-		if (stray->pid <= 0 || !runs_helper(dir->proc, stray->pid) ||
-		    !is_of_this_namespace(dir->proc, stray->pid) ||
-		    process_ids_of(dir->proc, stray->pid, &ids))
-			continue;
-		if (is_gatekeeper(dir->proc, (pid_t)ids.parent_tgid))
-			return RUN_DIR_TAKEN;
-		if (process_start_time(dir->proc, stray->pid,
-				       &stray->start_time) == 0)
-			dir->stray_count++;
+	for (int i = 0; r == RUN_DIR_TAKEN && i < LOCK_LOOKS; i++) {
+		nanosleep(&pause, NULL);
+		r = try_lock(dir);
 	}
-	return 0;
+	return r;
 }
 
 int run_dir_take(const char *path, struct run_dir **ret)
@@ -173,12 +89,10 @@ int run_dir_take(const char *path, struct run_dir **ret)
 			   O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (dir->lock < 0)
 		return -errno;
-	if (flock(dir->lock, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? RUN_DIR_TAKEN : -errno;
 	dir->proc = process_open_proc();
 	if (dir->proc < 0)
 		return dir->proc;
-	r = find_strays(dir);
+	r = lock(dir);
 	if (!r)
 		*ret = STEAL(dir);
 	return r;
@@ -196,6 +110,11 @@ struct run_dir *run_dir_free(struct run_dir *dir)
 	return NULL;
 }
 
+int run_dir_proc(const struct run_dir *dir)
+{
+	return dir->proc;
+}
+
 int run_dir_folder(const struct run_dir *dir)
 {
 	return dir->folder;
@@ -204,31 +123,18 @@ int run_dir_folder(const struct run_dir *dir)
 void run_dir_remove(struct run_dir *dir)
 {
 	unlinkat(dir->folder, CONTROL_SOCKET, 0); /* of one that died */
-	unlinkat(dir->folder, CONTROL_EXPLAIN, 0);
 	unlinkat(dir->folder, TOOLCALL_SOCKET, 0);
+	unlinkat(dir->folder, EXPLAIN_SOCKET, 0);
 	unlinkat(dir->folder, "lock", 0);
 	rmdir(dir->path); /* stays where systemd made it, or others use it */
 }
 
 bool run_dir_has_strays(const struct run_dir *dir)
 {
-	return dir->stray_count > 0;
+	return dir->strays.count > 0;
 }
 
 int run_dir_end_strays(struct run_dir *dir)
 {
-	int ended = 0;
-
-	for (size_t i = 0; i < dir->stray_count; i++) {
-		const struct stray *stray = &dir->strays[i];
-		uint64_t start_time;
-
-		if (process_start_time(dir->proc, stray->pid, &start_time) ==
-			    0 &&
-		    start_time == stray->start_time &&
-		    kill(stray->pid, SIGKILL) == 0)
-			ended++;
-	}
-	dir->stray_count = 0;
-	return ended;
+	return strays_end(&dir->strays, dir->proc);
 }

@@ -3,9 +3,9 @@
 /*
  * run_dir - /run/leash: one gatekeeper at a time, and those it succeeds
  *
- * The lock tells a second instance that it is one.  Helpers that have outlived
- * their gatekeeper are found when the folder is taken, for the new one to end
- * once its own are in place.
+ * The lock tells a second instance that it is one, within a second.  Helpers
+ * that have outlived their gatekeeper are found when the folder is taken, for
+ * the new one to end once its own are in place.
  */
 
 #include <stdbool.h>
@@ -28,8 +28,9 @@ MUST_CHECK int run_dir_take(const char *path, struct run_dir **ret);
 struct run_dir *run_dir_free(struct run_dir *dir);
 DEFINE_CLEANUP(struct run_dir *, run_dir_free)
 
-/* The folder itself, ours. */
+/* The folder itself, and what process_open_proc() gave it; both its own. */
 int run_dir_folder(const struct run_dir *dir);
+int run_dir_proc(const struct run_dir *dir);
 
 /* Take our files away: the end of a clean stop. */
 void run_dir_remove(struct run_dir *dir);

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -13,9 +12,8 @@
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/base/log.h"
-#include "gatekeeper/ends.h"
+#include "gatekeeper/own_fds.h"
 #include "gatekeeper/notify.h"
-#include "gatekeeper/supervisor_parts.h"
 
 static const size_t channel_bytes[CHANNELS] = {
 	[CHANNEL_OWN] = (size_t)1 << 20,
@@ -24,13 +22,14 @@ static const size_t channel_bytes[CHANNELS] = {
 	[CHANNEL_TOOL] = (size_t)1 << 20,
 };
 
-int supervisor_watch(struct supervisor *supervisor, int fd, enum tag tag,
-		     uint32_t events)
+int supervisor_watch(struct supervisor *supervisor, int fd,
+		     void (*happened)(void *context),
+		     struct loop_source *source)
 {
-	struct epoll_event event = {.events = events, .data.u32 = tag};
-
-	return epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno
-								       : 0;
+	source->fd = fd;
+	source->happened = happened;
+	source->context = supervisor;
+	return loop_add(supervisor->loop, source);
 }
 
 static int make_channels(struct supervisor *supervisor)
@@ -46,32 +45,39 @@ static int make_channels(struct supervisor *supervisor)
 	}
 	if (r)
 		return r;
-	supervisor->life.channel = supervisor->channels[CHANNEL_OWN];
-	supervisor->life.wake = supervisor->wake;
+	supervisor->log.channel = supervisor->channels[CHANNEL_OWN];
+	supervisor->log.wake = supervisor->house.wake;
 	return 0;
 }
 
-static int make_ends(struct supervisor *supervisor)
+static void take_signal(void *context);
+static void take_tick(void *context);
+
+static int make_fds(struct supervisor *supervisor)
 {
 	int r;
 
-	supervisor->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (supervisor->epoll < 0)
+	r = loop_new(&supervisor->loop);
+	if (r)
+		return r;
+	supervisor->house.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (supervisor->house.wake < 0)
 		return -errno;
-	supervisor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (supervisor->wake < 0)
-		return -errno;
-	r = ends_signals(&supervisor->signals);
+	r = own_fds_signals(&supervisor->signals);
 	if (!r)
-		r = ends_tick(&supervisor->tick);
+		r = own_fds_tick(&supervisor->tick);
 	if (!r)
 		r = make_channels(supervisor);
 	if (!r)
 		r = supervisor_watch(supervisor, supervisor->signals,
-				     TAG_SIGNAL, EPOLLIN);
+				     take_signal, &supervisor->signalled);
 	if (!r)
-		r = supervisor_watch(supervisor, supervisor->tick, TAG_TICK,
-				     EPOLLIN);
+		r = supervisor_watch(supervisor, supervisor->tick, take_tick,
+				     &supervisor->ticked);
+	supervisor->house.helpers_dir = supervisor->options.helpers_dir;
+	supervisor->house.loop = supervisor->loop;
+	supervisor->house.starter = supervisor->starter;
+	supervisor->house.log = &supervisor->log;
 	return r;
 }
 
@@ -86,13 +92,15 @@ int supervisor_new(const struct supervisor_options *options,
 		return -ENOMEM;
 	supervisor->options = *options;
 	supervisor->run_dir = run_dir;
-	supervisor->epoll = supervisor->signals = supervisor->tick = -1;
-	supervisor->wake = supervisor->group = supervisor->policy_fd = -1;
+	supervisor->signals = supervisor->tick = supervisor->house.wake = -1;
+	supervisor->group = supervisor->policy_fd = -1;
 	for (int i = 0; i < CHANNELS; i++)
 		supervisor->channel_fds[i] = -1;
 	supervisor->started_ns = clock_monotonic_ns();
-	supervisor->loader = LOADER_EMPTY;
-	r = make_ends(supervisor);
+	/* First of all: what it forks later takes nothing else with it. */
+	r = starter_new(&supervisor->starter);
+	if (!r)
+		r = make_fds(supervisor);
 	if (r)
 		return r;
 	*ret = STEAL(supervisor);
@@ -103,12 +111,17 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 {
 	if (!supervisor)
 		return NULL;
+	sleep_free(supervisor->sleep);
 	control_free(supervisor->control);
-	gates_free(supervisor->gates);
+	file_gates_free(supervisor->gates);
 	net_keeper_free(supervisor->net);
 	tool_keeper_free(supervisor->tool);
 	store_keeper_free(supervisor->store);
+	loader_end(&supervisor->loader);
+	starter_free(supervisor->starter);
+	loop_remove(&supervisor->mounted);
 	marks_free(supervisor->marks);
+	loop_remove(&supervisor->refused);
 	mount_guard_free(supervisor->guard);
 	policy_free(supervisor->policy);
 	for (int i = 0; i < CHANNELS; i++) {
@@ -116,12 +129,13 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 		fd_close(supervisor->channel_fds[i]);
 	}
 	fd_close(supervisor->policy_fd);
-	fd_close(supervisor->loader.end);
 	fd_close(supervisor->group);
-	fd_close(supervisor->wake);
+	fd_close(supervisor->house.wake);
+	loop_remove(&supervisor->ticked);
 	fd_close(supervisor->tick);
+	loop_remove(&supervisor->signalled);
 	fd_close(supervisor->signals);
-	fd_close(supervisor->epoll);
+	loop_free(supervisor->loop);
 	free(supervisor);
 	return NULL;
 }
@@ -136,16 +150,16 @@ static bool same_text(const struct policy *a, struct policy_text text_a,
 static void compare_settings(struct supervisor *supervisor,
 			     const struct policy *next)
 {
-	const struct policy_header *old = policy_header(supervisor->policy);
-	const struct policy_header *new = policy_header(next);
+	const struct policy_general *old = policy_general(supervisor->policy);
+	const struct policy_general *new = policy_general(next);
 
 	if (!same_text(supervisor->policy, old->database, next,
 		       new->database) ||
 	    old->keep_days != new->keep_days || old->max_mb != new->max_mb ||
 	    old->user_uid != new->user_uid)
-		life_warn(&supervisor->life,
-			  "user and log take effect when gatekeeper is "
-			  "restarted");
+		event_log_warn(&supervisor->log,
+			       "user and log take effect when gatekeeper is "
+			       "restarted");
 }
 
 /* When the first of the rules that are still in force ends. */
@@ -153,13 +167,20 @@ static int64_t find_next_end(const struct policy *policy)
 {
 	int64_t now_s = clock_realtime_ns() / CLOCK_NS_PER_S, next_s = 0;
 
-	for (uint32_t i = 0; i < policy_header(policy)->rules.count; i++) {
+	for (uint32_t i = 0; i < policy_rule_count(policy); i++) {
 		int64_t until_s = policy_rule(policy, i)->until_s;
 
 		if (until_s > now_s && (!next_s || until_s < next_s))
 			next_s = until_s;
 	}
 	return next_s;
+}
+
+/* After a policy, and after each reload that brought none. */
+static void watch_next_end(struct supervisor *supervisor)
+{
+	if (supervisor->policy)
+		supervisor->next_end_s = find_next_end(supervisor->policy);
 }
 
 int supervisor_use_policy(struct supervisor *supervisor, int fd)
@@ -173,16 +194,18 @@ int supervisor_use_policy(struct supervisor *supervisor, int fd)
 	if (supervisor->policy)
 		compare_settings(supervisor, policy);
 	if (supervisor->gates)
-		gates_set_policy(supervisor->gates, policy, image);
+		file_gates_set_policy(supervisor->gates, policy, image);
 	if (supervisor->net)
 		net_keeper_set_policy(supervisor->net, policy, image);
 	if (supervisor->tool)
 		tool_keeper_set_policy(supervisor->tool, policy, image);
+	if (supervisor->store)
+		store_keeper_set_policy(supervisor->store, policy, image);
 	policy_free(supervisor->policy);
 	fd_close(supervisor->policy_fd);
 	supervisor->policy = STEAL(policy);
 	supervisor->policy_fd = STEAL_FD(image);
-	supervisor->next_end_s = find_next_end(supervisor->policy);
+	watch_next_end(supervisor);
 	return 0;
 }
 
@@ -192,50 +215,60 @@ static void update_marks(struct supervisor *supervisor)
 	int r = marks_update(supervisor->marks, supervisor->policy);
 
 	if (r)
-		life_warn(&supervisor->life, "cannot cover the mounts: %s",
-			  strerror(-r));
+		event_log_warn(&supervisor->log, "cannot cover the mounts: %s",
+			       strerror(-r));
 }
 
-static void hear_guard(struct supervisor *supervisor)
+void supervisor_hear_mounts(void *context)
 {
+	update_marks(context);
+}
+
+void supervisor_hear_guard(void *context)
+{
+	struct supervisor *supervisor = context;
 	uint64_t lost = mount_guard_hear(supervisor->guard);
 
 	if (lost)
-		life_warn(&supervisor->life,
-			  "%" PRIu64 " more open(s) refused on filesystems "
-			  "just mounted",
-			  lost);
+		event_log_warn(&supervisor->log,
+			       "%" PRIu64
+			       " more open(s) refused on filesystems "
+			       "just mounted",
+			       lost);
 }
 
 static uint64_t generation_of(const struct supervisor *supervisor)
 {
-	return supervisor->policy
-		       ? policy_header(supervisor->policy)->generation
-		       : 0;
+	return supervisor->policy ? policy_generation(supervisor->policy) : 0;
 }
+
+static void finish_reload(void *context, int r, int fd);
 
 void supervisor_reload(struct supervisor *supervisor)
 {
+	const struct loader_order order = {
+		.source = &supervisor->options.source,
+		.keep = supervisor->options.keep,
+		.generation = generation_of(supervisor) + 1,
+		.done = finish_reload,
+		.context = supervisor,
+	};
 	int r;
 
-	if (supervisor->loader.pid > 0) {
+	if (loader_runs(&supervisor->loader)) {
 		supervisor->reload_again = true;
 		return;
 	}
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
 		    (long long)(clock_monotonic_ns() / 1000));
-	r = loader_start(&supervisor->options.source,
-			 generation_of(supervisor) + 1,
-			 supervisor->options.keep, &supervisor->loader);
-	if (!r)
-		r = supervisor_watch(supervisor, supervisor->loader.end,
-				     TAG_LOADER, EPOLLIN);
+	r = loader_start(supervisor->loop, &order, &supervisor->loader);
 	if (r) {
 		errno = -r;
 		log_error("cannot reload: %m");
 		snprintf(supervisor->reload_problem,
 			 sizeof(supervisor->reload_problem),
 			 "cannot reload: %s", strerror(-r));
+		watch_next_end(supervisor);
 	}
 }
 
@@ -244,34 +277,35 @@ static void tell_reloaded(struct supervisor *supervisor)
 {
 	const char *problem = supervisor->reload_problem;
 
-	if (supervisor->loader.pid <= 0 &&
+	if (!loader_runs(&supervisor->loader) &&
 	    (problem[0] || supervisor->announced == generation_of(supervisor)))
 		control_reloaded(supervisor->control, supervisor->announced,
 				 problem[0] ? problem : NULL);
 }
 
-static void finish_reload(struct supervisor *supervisor)
+void supervisor_refuse(struct supervisor *supervisor, const char *why)
 {
-	int fd = -1;
-	int r;
+	snprintf(supervisor->reload_problem, sizeof(supervisor->reload_problem),
+		 "reload failed (%s); generation %" PRIu64 " stays in force",
+		 why, generation_of(supervisor));
+	event_log_warn(&supervisor->log, "%s", supervisor->reload_problem);
+}
 
-	epoll_ctl(supervisor->epoll, EPOLL_CTL_DEL, supervisor->loader.end,
-		  NULL);
-	r = loader_finish(&supervisor->loader, &fd);
+static void finish_reload(void *context, int r, int fd)
+{
+	struct supervisor *supervisor = context;
+
 	if (!r)
 		r = supervisor_use_policy(supervisor, fd);
 	supervisor->reload_problem[0] = '\0';
 	if (!r) {
 		update_marks(supervisor);
 	} else {
-		snprintf(supervisor->reload_problem,
-			 sizeof(supervisor->reload_problem),
-			 "reload failed (%s); generation %" PRIu64
-			 " stays in force",
-			 r == LOADER_WRONG ? "the configuration is wrong"
-					   : strerror(-r),
-			 generation_of(supervisor));
-		life_warn(&supervisor->life, "%s", supervisor->reload_problem);
+		supervisor_refuse(supervisor,
+				  r == LOADER_WRONG
+					  ? "the configuration is wrong"
+					  : strerror(-r));
+		watch_next_end(supervisor);
 		notify_send("READY=1");
 	}
 	if (supervisor->reload_again) {
@@ -280,35 +314,35 @@ static void finish_reload(struct supervisor *supervisor)
 	}
 }
 
-/* Once both gates and the firewall rules have it, the generation is live. */
+/* Once the gates and the firewall rules have it, the generation is live. */
 static void announce(struct supervisor *supervisor)
 {
-	const struct policy_header *header = policy_header(supervisor->policy);
+	const struct policy *policy = supervisor->policy;
+	uint64_t generation = policy_generation(policy);
+	bool observes = policy_mode_of(policy) == POLICY_MODE_OBSERVE;
 
-	if (supervisor->announced == header->generation ||
-	    gates_generation(supervisor->gates) != header->generation ||
-	    net_keeper_generation(supervisor->net) != header->generation ||
-	    !tool_keeper_has(supervisor->tool, header->generation))
+	if (supervisor->announced == generation ||
+	    file_gates_generation(supervisor->gates) != generation ||
+	    net_keeper_generation(supervisor->net) != generation ||
+	    !tool_keeper_has(supervisor->tool, generation))
 		return;
-	supervisor->announced = header->generation;
-	supervisor->life.generation = header->generation;
-	life_note(&supervisor->life,
-		  "generation %" PRIu64 " live: %s, %u account(s), %u rule(s)",
-		  header->generation,
-		  header->mode == POLICY_MODE_OBSERVE
-			  ? "OBSERVE MODE, nothing is refused"
-			  : "enforcing",
-		  header->accounts.count, header->rules.count);
+	supervisor->announced = generation;
+	supervisor->log.generation = generation;
+	event_log_note(
+		&supervisor->log,
+		"generation %" PRIu64 " live: %s, %u account(s), %u rule(s)",
+		generation,
+		observes ? "OBSERVE MODE, nothing is refused" : "enforcing",
+		policy_account_count(policy), policy_rule_count(policy));
 	notify_send("READY=1\nSTATUS=generation %" PRIu64
 		    ", %zu filesystem(s) covered%s",
-		    header->generation, marks_count(supervisor->marks),
-		    header->mode == POLICY_MODE_OBSERVE
-			    ? ", OBSERVE MODE: nothing is refused"
-			    : "");
+		    generation, marks_count(supervisor->marks),
+		    observes ? ", OBSERVE MODE: nothing is refused" : "");
 }
 
-static void take_signal(struct supervisor *supervisor)
+static void take_signal(void *context)
 {
+	struct supervisor *supervisor = context;
 	struct signalfd_siginfo info;
 
 	if (read(supervisor->signals, &info, sizeof(info)) !=
@@ -327,75 +361,43 @@ static void take_signal(struct supervisor *supervisor)
 	}
 }
 
-static void take_tick(struct supervisor *supervisor)
+static void take_tick(void *context)
 {
+	struct supervisor *supervisor = context;
 	int64_t now_ns = clock_monotonic_ns();
 	uint64_t ticks;
 
 	if (read(supervisor->tick, &ticks, sizeof(ticks)) < 0)
 		return;
-	gates_tick(supervisor->gates, now_ns);
-	store_keeper_tick(supervisor->store, supervisor->policy, now_ns);
+	file_gates_tick(supervisor->gates, now_ns);
+	store_keeper_tick(supervisor->store, now_ns);
 	net_keeper_tick(supervisor->net, now_ns);
 	tool_keeper_tick(supervisor->tool, now_ns);
 	if (resolv_watch_changed(&supervisor->resolvers, now_ns) &&
-	    policy_header(supervisor->policy)->follows_system) {
-		life_note(&supervisor->life, "the system has changed its "
-					     "resolvers; reloading");
+	    policy_general(supervisor->policy)->follows_system) {
+		event_log_note(&supervisor->log, "the system has changed its "
+						 "resolvers; reloading");
 		supervisor_reload(supervisor);
 	}
 	if (supervisor->next_end_s &&
 	    clock_realtime_ns() / CLOCK_NS_PER_S >= supervisor->next_end_s) {
-		life_note(&supervisor->life, "a rule has ended; reloading");
+		event_log_note(&supervisor->log, "a rule has ended; reloading");
 		supervisor->next_end_s = 0;
 		supervisor_reload(supervisor);
 	}
 	loader_check(&supervisor->loader, now_ns);
 	control_tick(supervisor->control, now_ns);
+	if (supervisor->sleep)
+		sleep_tick(supervisor->sleep, now_ns);
 	notify_alive(now_ns);
 }
 
 int supervisor_take_turn(struct supervisor *supervisor)
 {
-	struct epoll_event events[8];
-	int count = epoll_wait(supervisor->epoll, events, 8, -1);
+	int r = loop_turn(supervisor->loop, -1);
 
-	if (count < 0)
-		return errno == EINTR ? 0 : -errno;
-	for (int i = 0; i < count; i++) {
-		switch ((enum tag)events[i].data.u32) {
-		case TAG_SIGNAL:
-			take_signal(supervisor);
-			break;
-		case TAG_TICK:
-			take_tick(supervisor);
-			break;
-		case TAG_GATES:
-			gates_dispatch(supervisor->gates);
-			break;
-		case TAG_MOUNTS:
-			update_marks(supervisor);
-			break;
-		case TAG_GUARD:
-			hear_guard(supervisor);
-			break;
-		case TAG_LOADER:
-			finish_reload(supervisor);
-			break;
-		case TAG_STORE:
-			store_keeper_dispatch(supervisor->store);
-			break;
-		case TAG_NET:
-			net_keeper_dispatch(supervisor->net);
-			break;
-		case TAG_TOOL:
-			tool_keeper_dispatch(supervisor->tool);
-			break;
-		case TAG_CONTROL:
-			control_dispatch(supervisor->control);
-			break;
-		}
-	}
+	if (r < 0)
+		return r;
 	announce(supervisor);
 	tell_reloaded(supervisor);
 	return 0;
@@ -407,11 +409,12 @@ static int stop(struct supervisor *supervisor)
 
 	notify_send("STOPPING=1");
 	r = marks_clear(supervisor->marks);
-	gates_stop(supervisor->gates);
+	file_gates_stop(supervisor->gates);
+	sleep_stop(supervisor->sleep);
 	net_keeper_stop(supervisor->net);
 	supervisor->tool = tool_keeper_free(supervisor->tool);
-	life_note(&supervisor->life, "stopped; no account is leashed now");
-	store_keeper_stop(supervisor->store, supervisor->policy);
+	event_log_note(&supervisor->log, "stopped; no account is leashed now");
+	store_keeper_stop(supervisor->store);
 	return r;
 }
 
@@ -424,7 +427,7 @@ int supervisor_run(struct supervisor *supervisor)
 		r = supervisor_take_turn(supervisor);
 	if (r || supervisor->stopping)
 		return r ? r : stop(supervisor);
-	life_note(&supervisor->life,
-		  "going; the helpers stay at work for a successor");
+	event_log_note(&supervisor->log,
+		       "going; the helpers stay at work for a successor");
 	return SUPERVISOR_HANDED_OVER;
 }

@@ -34,7 +34,7 @@ void flow_record_find_socket(struct net_gate *gate, struct gate_asked *asked)
 	if (socket_owner_find(gate->owner, &asked->packet, &found))
 		return;
 	asked->inode = found.inode;
-	if (asked->uid == GATE_PARTS_NOBODY)
+	if (asked->uid == GATE_ASKED_NOBODY)
 		asked->uid = found.uid;
 }
 
@@ -55,7 +55,7 @@ static void set_answer(struct record *record, const struct policy *policy,
 	uint32_t account = policy_account_of(policy, uid);
 
 	record->time_ns = clock_realtime_ns();
-	record->generation = policy_header(policy)->generation;
+	record->generation = policy_generation(policy);
 	record->verdict = answer->verdict;
 	record->reason = answer->reason;
 	record->uid = uid;

@@ -2,7 +2,9 @@
 
 /* flow_record - writes down what was asked and answered */
 
-#include "nfqueue/gate_parts.h"
+#include "gatekeeper/policy/decide.h"
+#include "nfqueue/gate_asked.h"
+#include "nfqueue/gate_state.h"
 
 /*
  * Look for the process behind asked, unless that was done; with all, for every

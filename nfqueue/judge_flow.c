@@ -1,3 +1,11 @@
+/*
+ * What a client has said is judged once, but may be sent again, and then be
+ * something else: pages that a program has lent to a packet (sendfile(2),
+ * MSG_ZEROCOPY) it may write to as long as TCP keeps them.  So a flow that a
+ * name allows is let go only when what was heard has arrived: until then each
+ * packet comes by here, and may repeat it and no more.
+ */
+
 #include "nfqueue/judge_flow.h"
 
 #include <errno.h>
@@ -5,12 +13,15 @@
 
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/log.h"
+#include "gatekeeper/policy/decide_flow.h"
 #include "gatekeeper/wire/net_queue.h"
-#include "nfqueue/flow_names.h"
 #include "nfqueue/flow_record.h"
-#include "nfqueue/judge_name.h"
-#include "nfqueue/refusal.h"
-#include "nfqueue/spoken.h"
+#include "nfqueue/names/client_host.h"
+#include "nfqueue/names/flow_names.h"
+#include "nfqueue/names/judge_name.h"
+#include "nfqueue/packets/as_read.h"
+#include "nfqueue/packets/bare_syn.h"
+#include "nfqueue/packets/refusal.h"
 
 #define TLS_HANDSHAKE 22 /* first byte of what TLS clients send */
 
@@ -38,7 +49,11 @@ static bool is_tcp(const struct gate_asked *asked)
 	       asked->flow.protocol == POLICY_PROTOCOL_TCP;
 }
 
-/* A socket that is closed has no owner, but may still have much to send. */
+/*
+ * Who has sent the packet.  A socket that its process has closed may still have
+ * much to send, and the kernel tells no owner any more: so the stream's, known
+ * from before, comes first.
+ */
 static void find_owner(struct net_gate *gate, struct gate_asked *asked)
 {
 	const struct stream *stream;
@@ -58,7 +73,7 @@ static void begin(struct net_gate *gate, const struct queue_packet *queued,
 {
 	*ret = (struct gate_asked){
 		.queued = *queued,
-		.uid = queued->has_uid ? queued->uid : GATE_PARTS_NOBODY,
+		.uid = queued->has_uid ? queued->uid : GATE_ASKED_NOBODY,
 		.source = "dns",
 	};
 	ret->flow = (struct policy_flow){
@@ -83,10 +98,13 @@ static int64_t uptime_s(void)
 	return clock_boottime_ns() / CLOCK_NS_PER_S;
 }
 
-/* The names for its address: what the flow began with, or what is pinned. */
-static void find_names(struct net_memory *memory, uint32_t uid,
-		       const struct packet *packet, const char **names,
-		       struct policy_flow *ret)
+/*
+ * The names that its address may stand for: the one by which this flow was
+ * allowed (returned), or else those pinned to the address.
+ */
+static const struct net_named_flow *
+find_names(struct net_memory *memory, uint32_t uid, const struct packet *packet,
+	   const char **names, struct policy_flow *ret)
 {
 	const struct net_named_flow *known;
 
@@ -99,10 +117,11 @@ static void find_names(struct net_memory *memory, uint32_t uid,
 		ret->name_count = 1;
 		ret->said = (enum policy_said)known->said;
 		ret->said_name = known->name;
-		return;
+		return known;
 	}
 	ret->name_count =
 		pins_find(memory, uid, &ret->address, uptime_s(), names);
+	return NULL;
 }
 
 /* 0, or POLICY_NEED_SAID. */
@@ -119,7 +138,7 @@ static int decide_as(struct net_gate *gate, struct gate_asked *asked,
 	flow_record_find_process(gate, asked, true);
 	asked->flow.program_known = true;
 	/* A socket that several programs hold is none of theirs alone. */
-	if (gate->process.pid && !gate->process.several)
+	if (gate->process.program_known && !gate->process.several)
 		asked->flow.program = gate->process.program;
 	r = policy_decide_flow(gate->policy, &asked->flow, ret);
 	if (r == POLICY_NEED_PROGRAM) {
@@ -129,11 +148,14 @@ static int decide_as(struct net_gate *gate, struct gate_asked *asked,
 	return r;
 }
 
-/* Nobody knows whose it is: allowed if every account is. */
+/*
+ * Nobody knows whose packet it is: allowed only if it is allowed to every
+ * account.
+ */
 static void decide_for_all(struct net_gate *gate, struct gate_asked *asked,
 			   struct policy_answer *ret)
 {
-	uint32_t count = policy_header(gate->policy)->accounts.count;
+	uint32_t count = policy_account_count(gate->policy);
 
 	*ret = nobodys;
 	for (uint32_t i = 0; i < count; i++) {
@@ -161,8 +183,10 @@ static void check(int r)
 static void pass(struct net_gate *gate, const struct gate_asked *asked,
 		 uint32_t mark)
 {
-	check(queue_pass(gate->queue, &asked->queued,
-			 (asked->queued.mark & ~NET_MARK_MASK) | mark));
+	mark |= asked->queued.mark & ~NET_MARK_MASK;
+	check(asked->is_heard ? as_read_pass(gate->queue, &asked->queued,
+					     &asked->packet, mark)
+			      : queue_pass(gate->queue, &asked->queued, mark));
 }
 
 static void refuse(struct net_gate *gate, const struct gate_asked *asked)
@@ -180,18 +204,32 @@ static void refuse(struct net_gate *gate, const struct gate_asked *asked)
 		pass(gate, asked, NET_MARK_DENIED);
 }
 
+/* Remember by which name it was allowed, and how far that was said. */
+static void remember(struct net_gate *gate, const struct gate_asked *asked,
+		     const char *host, const struct stream *stream)
+{
+	const struct flow_said said = {
+		.said = asked->flow.said,
+		.name = host,
+		.arriving = stream != NULL,
+		.heard_to =
+			stream ? stream->first + (uint32_t)stream->length : 0,
+	};
+
+	flow_names_put(gate->ends.memory, asked->memory_uid, &asked->packet,
+		       &said, uptime_s());
+}
+
 static void finish(struct net_gate *gate, struct gate_asked *asked,
 		   const struct policy_answer *answer)
 {
 	bool allowed = answer->verdict != POLICY_DENY;
-	uint64_t generation = policy_header(gate->policy)->generation;
+	uint64_t generation = policy_generation(gate->policy);
 
 	if (allowed && answer->host && is_tcp(asked))
-		flow_names_put(gate->ends.memory, asked->memory_uid,
-			       &asked->packet, asked->flow.said, answer->host,
-			       uptime_s());
-	/* A refusal closes the socket: see whose it is while it waits. */
-	if (!allowed && answer->log && asked->uid != GATE_PARTS_NOBODY)
+		remember(gate, asked, answer->host, NULL);
+	/* A refusal closes the socket, so the process is looked for before. */
+	if (!allowed && answer->log && asked->uid != GATE_ASKED_NOBODY)
 		flow_record_find_process(gate, asked, false);
 	if (allowed)
 		pass(gate, asked,
@@ -207,9 +245,10 @@ static void listen_to(struct gate_asked *asked, const struct stream *stream)
 {
 	struct policy_flow *flow = &asked->flow;
 
-	flow->said =
-		spoken_read(stream->bytes, stream->length, asked->said_name);
-	if (flow->said == POLICY_SAID_OTHER && spoken_is_demanded(flow->port))
+	flow->said = client_host_read(stream->bytes, stream->length,
+				      asked->said_name);
+	if (flow->said == POLICY_SAID_OTHER &&
+	    client_host_is_demanded(flow->port))
 		flow->said = POLICY_SAID_NOTHING;
 	if (flow->said != POLICY_SAID_NAME) {
 		asked->said_name[0] = '\0';
@@ -219,20 +258,26 @@ static void listen_to(struct gate_asked *asked, const struct stream *stream)
 	asked->source = stream->bytes[0] == TLS_HANDSHAKE ? "sni" : "http";
 }
 
-/* Add what the segment carries.  False: it is for nobody to see. */
+/*
+ * Add what the segment carries to what was heard.  False: it must be dropped,
+ * unseen by the server.
+ */
 static bool hear(struct net_gate *gate, struct gate_asked *asked,
 		 struct stream *stream)
 {
 	const struct packet *packet = &asked->packet;
-	/* Data with a SYN begins where the SYN counts as one. */
-	uint32_t sequence = packet->sequence + (packet->is_syn ? 1 : 0);
-	int r = packet->data_is_cut
-			? STREAMS_FULL
-			: streams_add(gate->clients, stream, sequence,
-				      packet->data, packet->data_length);
+	int r = STREAMS_DIFFERENT;
 
+	/*
+	 * Whether an urgent byte is part of the data depends on how the server
+	 * reads, so what was heard would not be what it reads.
+	 */
+	if (!packet->data_is_cut && !packet->is_urgent)
+		r = streams_add(gate->clients, stream, packet->sequence,
+				packet->data, packet->data_length);
 	switch (r) {
 	case 0:
+		asked->is_heard = true;
 		listen_to(asked, stream);
 		return true;
 	case STREAMS_GAP:
@@ -243,7 +288,79 @@ static bool hear(struct net_gate *gate, struct gate_asked *asked,
 	}
 }
 
-/* A name allows the connection, if the client wants that name. */
+/*
+ * What the client has said before is not known any more (a gate has died, or
+ * there was no room), so nothing can be told.
+ */
+static void refuse_lost(struct net_gate *gate, struct gate_asked *asked,
+			struct policy_answer *answer)
+{
+	answer->verdict = POLICY_DENY;
+	answer->reason = POLICY_REASON_LOST_FLOW;
+	answer->rule = POLICY_NONE;
+	answer->log = true;
+	policy_observe(gate->policy, asked->flow.account, answer);
+	finish(gate, asked, answer);
+}
+
+/*
+ * Has the other side received all that is before heard_to?  What is counted as
+ * unacknowledged may lie behind this packet, written and not yet sent: then the
+ * answer is no although it has, which is the safe mistake.
+ */
+static bool has_arrived(struct net_gate *gate, const struct packet *packet,
+			uint32_t heard_to)
+{
+	uint32_t end = packet->sequence + (uint32_t)packet->data_length;
+	struct socket_found found;
+
+	return socket_owner_find(gate->owner, packet, &found) == 0 &&
+	       (int32_t)(end - found.unacknowledged - heard_to) >= 0;
+}
+
+/*
+ * The flow was allowed by what its client has said: see to it that the very
+ * same bytes arrive, and let go of it once they have.
+ */
+static void let_arrive(struct net_gate *gate, struct gate_asked *asked,
+		       struct policy_answer *answer, uint32_t heard_to)
+{
+	const struct packet *packet = &asked->packet;
+	struct stream *stream = streams_find(gate->clients, packet);
+
+	/* Said before: is it the same? */
+	asked->is_heard = packet->data_length &&
+			  (int32_t)(heard_to - packet->sequence) > 0;
+	if (asked->is_heard && !stream) {
+		refuse_lost(gate, asked, answer);
+		return;
+	}
+	if (asked->is_heard &&
+	    (packet->data_is_cut || packet->is_urgent ||
+	     !streams_agree(stream, packet->sequence, packet->data,
+			    packet->data_length))) {
+		asked->flow.said = POLICY_SAID_GARBLED;
+		if (decide_as(gate, asked, answer))
+			*answer = nobodys;
+		streams_end(gate->clients, stream);
+		finish(gate, asked, answer);
+		return;
+	}
+	if (asked->is_heard || !has_arrived(gate, packet, heard_to)) {
+		pass(gate, asked, NET_MARK_PENDING);
+		return;
+	}
+	if (stream)
+		streams_end(gate->clients, stream);
+	flow_names_arrived(gate->ends.memory, asked->memory_uid, packet);
+	answer->log = false; /* as it was when it was said */
+	finish(gate, asked, answer);
+}
+
+/*
+ * A name allows the connection, if the client says that it wants that name: let
+ * packets by until it has.
+ */
 static void wait_for_name(struct net_gate *gate, struct gate_asked *asked,
 			  struct policy_answer *answer)
 {
@@ -254,21 +371,30 @@ static void wait_for_name(struct net_gate *gate, struct gate_asked *asked,
 			       : streams_find(gate->clients, packet);
 
 	if (!stream) {
-		answer->verdict = POLICY_DENY;
-		answer->reason = POLICY_REASON_LOST_FLOW;
-		answer->rule = POLICY_NONE;
-		answer->log = true;
-		policy_observe(gate->policy, asked->flow.account, answer);
-		finish(gate, asked, answer);
+		refuse_lost(gate, asked, answer);
 		return;
 	}
-	if (packet->data_length && !hear(gate, asked, stream)) {
+	if (packet->is_syn && packet->data_length && !packet->is_urgent) {
+		/*
+		 * Its data is left out, and read when it is sent again
+		 * (bare_syn.h).
+		 */
+		check(bare_syn_pass(gate->queue, &asked->queued, packet,
+				    (asked->queued.mark & ~NET_MARK_MASK) |
+					    NET_MARK_PENDING));
+		return;
+	}
+	if ((packet->data_length || packet->is_urgent) &&
+	    !hear(gate, asked, stream)) {
 		check(queue_drop(gate->queue, &asked->queued));
 		return;
 	}
 	if (asked->flow.said == POLICY_SAID_UNSEEN) {
 		if (packet->is_end && !packet->data_length) {
-			/* It never spoke: that is written down, too. */
+			/*
+			 * It ends without having said a name: that is written
+			 * down, too.
+			 */
 			streams_end(gate->clients, stream);
 			if (answer->log)
 				flow_record_put(gate, asked, answer);
@@ -276,20 +402,31 @@ static void wait_for_name(struct net_gate *gate, struct gate_asked *asked,
 		pass(gate, asked, NET_MARK_PENDING);
 		return;
 	}
-	streams_end(gate->clients, stream);
 	if (decide_as(gate, asked, answer))
-		*answer = nobodys; /* it has spoken, so this cannot be */
+		*answer = nobodys; /* cannot be: it has said its name */
+	if (answer->verdict == POLICY_ALLOW && answer->host) {
+		remember(gate, asked, answer->host, stream);
+		pass(gate, asked, NET_MARK_PENDING);
+		if (answer->log)
+			flow_record_put(gate, asked, answer);
+		return;
+	}
+	streams_end(gate->clients, stream);
 	finish(gate, asked, answer);
 }
 
 void judge_flow_packet(struct net_gate *gate, const struct queue_packet *queued)
 {
+	const struct net_named_flow *known = NULL;
 	struct policy_answer answer;
 	struct gate_asked asked;
 
 	begin(gate, queued, &asked);
 	if (queued->has_uid && asked.flow.account == POLICY_NONE) {
-		/* Rules of an older policy: its owner is leashed no more. */
+		/*
+		 * The firewall's rules still are an older policy's: the
+		 * packet's owner is not leashed any more.
+		 */
 		pass(gate, &asked, NET_MARK_CLEAR);
 		return;
 	}
@@ -305,10 +442,13 @@ void judge_flow_packet(struct net_gate *gate, const struct queue_packet *queued)
 		return;
 	}
 	if (asked.flow.understood && asked.flow.kind == POLICY_KIND_CONNECT)
-		find_names(gate->ends.memory, asked.memory_uid, &asked.packet,
-			   asked.names, &asked.flow);
+		known = find_names(gate->ends.memory, asked.memory_uid,
+				   &asked.packet, asked.names, &asked.flow);
 	if (decide_as(gate, &asked, &answer) == POLICY_NEED_SAID)
 		wait_for_name(gate, &asked, &answer);
+	else if (known && known->arriving && answer.verdict == POLICY_ALLOW &&
+		 answer.host)
+		let_arrive(gate, &asked, &answer, known->heard_to);
 	else
 		finish(gate, &asked, &answer);
 }
@@ -337,7 +477,10 @@ bool judge_flow_must_cut(struct net_gate *gate, uint32_t uid,
 	find_names(gate->ends.memory,
 		   policy_account(gate->policy, asked.flow.account)->uid,
 		   packet, asked.names, &asked.flow);
-	/* Where the program matters, its next packet will tell. */
+	/*
+	 * Where a rule names a program, POLICY_NEED_PROGRAM: not cut now, but
+	 * judged again at its next packet.
+	 */
 	return policy_decide_flow(gate->policy, &asked.flow, &answer) == 0 &&
 	       answer.verdict == POLICY_DENY;
 }

@@ -9,12 +9,16 @@
  * rule names a program, or a refusal would close the socket.
  */
 
-#include "nfqueue/gate_parts.h"
+#include "nfqueue/gate_asked.h"
+#include "nfqueue/gate_state.h"
 
 /* Answer a packet of NET_QUEUE_OUT or NET_QUEUE_IN. */
 void judge_flow_packet(struct net_gate *gate,
 		       const struct queue_packet *queued);
 
-/* Must a socket of uid that is connected already, so, be cut? */
+/*
+ * Must a connection of uid that is open already be cut, because the policy
+ * denies packet's addresses?
+ */
 bool judge_flow_must_cut(struct net_gate *gate, uint32_t uid,
 			 const struct packet *packet);

@@ -1,7 +1,7 @@
 /*
  * leash-nfqueue - the net gate
  *
- * Started by gatekeeper alone, with the descriptors of wire/gate_shared.h.
+ * Started by gatekeeper alone, with the descriptors of wire/gate_table.h.
  * Runs as its own user.  Every verdict takes CAP_NET_ADMIN when it is sent;
  * finding out which process holds a socket takes CAP_SYS_PTRACE and
  * CAP_DAC_READ_SEARCH, since /proc/PID/fd is its owner's alone.  So that these
@@ -18,8 +18,8 @@
 
 #include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/log.h"
-#include "gatekeeper/base/sandbox.h"
-#include "gatekeeper/wire/gate_shared.h"
+#include "gatekeeper/system/sandbox.h"
+#include "gatekeeper/wire/helper_fds.h"
 #include "gatekeeper/wire/message.h"
 #include "nfqueue/net_gate.h"
 
@@ -40,7 +40,7 @@ static int confine(void)
 	};
 	int r;
 
-	if (chroot("/proc") < 0 || chdir("/") < 0)
+	if (fchdir(HELPER_FD_NET_PROC) < 0 || chroot(".") < 0)
 		return -errno;
 	r = sandbox_keep(capabilities, 3);
 	if (r)
@@ -61,6 +61,7 @@ static int run(void)
 		.control = HELPER_FD_CONTROL,
 		.wake = HELPER_FD_WAKE,
 		.dns = HELPER_FD_NET_DNS,
+		.proc = HELPER_FD_NET_PROC,
 	};
 	int r = channel_map(HELPER_FD_NET_CHANNEL, &channel);
 

@@ -13,9 +13,9 @@
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/wire/message.h"
 #include "gatekeeper/wire/net_queue.h"
-#include "nfqueue/gate_parts.h"
+#include "nfqueue/gate_state.h"
 #include "nfqueue/judge_flow.h"
-#include "nfqueue/judge_name.h"
+#include "nfqueue/names/judge_name.h"
 
 /* The predecessor's queues are free once it is dead. */
 #define BIND_RETRY_NS	(10 * CLOCK_NS_PER_MS)
@@ -31,7 +31,7 @@
 #define WAIT_FOR_DNS_MS	   500
 
 #define CLIENT_BYTES_MAX   (32 * 1024) /* of what has yet to say a name */
-#define RESOLVER_BYTES_MAX (2 * 65537) /* an answer, and the next */
+#define RESOLVER_BYTES_MAX (2 * 65537) /* a message, and the next */
 
 static int bind_queue(struct net_gate *gate, uint16_t number)
 {
@@ -57,14 +57,16 @@ int net_gate_new(const struct net_gate_ends *ends, struct net_gate **ret)
 	if (!gate)
 		return -ENOMEM;
 	gate->ends = *ends;
-	patience_init(&gate->patience, CROWDED_NS);
+	busy_poll_init(&gate->busy_poll, CROWDED_NS);
 	r = queue_new(&gate->queue);
 	if (!r)
-		r = socket_owner_new(&gate->owner);
+		r = socket_owner_new(ends->proc, &gate->owner);
 	if (!r)
 		r = streams_new(CLIENT_BYTES_MAX, &gate->clients);
 	if (!r)
 		r = streams_new(RESOLVER_BYTES_MAX, &gate->resolvers);
+	if (!r)
+		r = streams_new(RESOLVER_BYTES_MAX, &gate->askers);
 	if (!r)
 		r = questions_new(&gate->questions);
 	if (!r)
@@ -91,6 +93,7 @@ struct net_gate *net_gate_free(struct net_gate *gate)
 	socket_owner_free(gate->owner);
 	streams_free(gate->clients);
 	streams_free(gate->resolvers);
+	streams_free(gate->askers);
 	questions_free(gate->questions);
 	name_limits_free(gate->limits);
 	dns_asker_free(gate->asker);
@@ -132,11 +135,11 @@ static int answer_packets(struct net_gate *gate)
 		switch (r) {
 		case 0:
 			answer_packet(gate, &queued);
-			patience_found(&gate->patience, clock_monotonic_ns());
+			busy_poll_found(&gate->busy_poll, clock_monotonic_ns());
 			break;
 		case QUEUE_EMPTY:
-			if (!patience_look_again(&gate->patience,
-						 clock_monotonic_ns()))
+			if (!busy_poll_look_again(&gate->busy_poll,
+						  clock_monotonic_ns()))
 				return 0;
 			break;
 		case QUEUE_LOST:
@@ -169,7 +172,7 @@ static int load_policy(struct net_gate *gate, int fd, uint64_t *ret_generation)
 
 	if (r)
 		return r < 0 ? r : -EINVAL;
-	*ret_generation = policy_header(policy)->generation;
+	*ret_generation = policy_generation(policy);
 	policy_free(gate->policy);
 	gate->policy = STEAL(policy);
 	r = socket_owner_cut(gate->owner, must_cut, gate);

@@ -14,19 +14,10 @@
  * allowed it.
  */
 
-#include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/cleanup.h"
-#include "gatekeeper/wire/net_memory.h"
+#include "nfqueue/gate_ends.h"
 
 struct net_gate;
-
-struct net_gate_ends {
-	int control; /* messages from and to gatekeeper */
-	int wake;    /* eventfd: the store sleeps */
-	int dns;     /* leash-dns */
-	struct net_memory *memory;
-	struct channel *channel; /* where records go */
-};
 
 /* The ends are borrowed.  Binds the queues; waits for them if need be. */
 MUST_CHECK int net_gate_new(const struct net_gate_ends *ends,

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/base/process.h"
+#include "gatekeeper/system/process.h"
 
 #define RECENT_MAX    8
 #define PROCESSES_MAX 4096
@@ -42,23 +42,26 @@ struct socket_owner {
 	struct mnl_socket *diag; /* owned */
 	unsigned int portid;
 	uint32_t sequence;
-	int proc; /* owned */
+	int proc;			 /* borrowed */
+	struct program_reader *programs; /* owned */
 	struct recent recent[RECENT_MAX];
 	unsigned int recent_next;
-	char buffer[16384];
+	_Alignas(struct nlmsghdr) char buffer[16384];
 };
 
-int socket_owner_new(struct socket_owner **ret)
+int socket_owner_new(int proc, struct socket_owner **ret)
 {
 	CLEANUP(socket_owner_free)
 	struct socket_owner *owner = calloc(1, sizeof(*owner));
 	const struct timeval patience = {.tv_sec = 1};
+	int r;
 
 	if (!owner)
 		return -ENOMEM;
-	owner->proc = process_open_proc();
-	if (owner->proc < 0)
-		return owner->proc;
+	owner->proc = proc;
+	r = program_reader_new(owner->proc, &owner->programs);
+	if (r)
+		return r;
 	owner->diag = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
 	if (!owner->diag || mnl_socket_bind(owner->diag, 0, MNL_SOCKET_AUTOPID))
 		return -errno;
@@ -76,7 +79,7 @@ struct socket_owner *socket_owner_free(struct socket_owner *owner)
 		return NULL;
 	if (owner->diag)
 		mnl_socket_close(owner->diag);
-	fd_close(owner->proc);
+	program_reader_free(owner->programs);
 	free(owner);
 	return NULL;
 }
@@ -90,7 +93,10 @@ static void put_address(bool is_ipv6, const struct policy_address *address,
 		memcpy(ret, address->bytes + sizeof(mapped), 4);
 }
 
-/* The kernel looks UDP up as a packet that arrives: the other way round. */
+/*
+ * For UDP, sock_diag looks for who would receive the packet, not for who has
+ * sent it: source and destination change places.
+ */
 static struct inet_diag_sockid socket_id(const struct packet *packet)
 {
 	bool swapped = packet->protocol == POLICY_PROTOCOL_UDP ||
@@ -118,7 +124,7 @@ static struct inet_diag_sockid socket_id(const struct packet *packet)
 static int send_request(struct socket_owner *owner, uint16_t type,
 			uint16_t flags, const struct inet_diag_req_v2 *request)
 {
-	char buffer[256];
+	_Alignas(struct nlmsghdr) char buffer[256];
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
 	struct inet_diag_req_v2 *body;
 
@@ -164,6 +170,7 @@ static int take_found(const struct nlmsghdr *message, void *context)
 	*found = (struct socket_found){
 		.uid = socket->idiag_uid,
 		.inode = socket->idiag_inode,
+		.unacknowledged = socket->idiag_wqueue,
 	};
 	return MNL_CB_STOP;
 }
@@ -232,30 +239,30 @@ static bool holds(struct socket_owner *owner, pid_t pid, uint64_t inode,
 	return found;
 }
 
-static void read_program(struct socket_owner *owner, pid_t pid,
-			 char ret[static 4096])
+static void take_program(const struct program *program,
+			 struct socket_process *ret)
 {
-	char path[64];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "%d/exe", (int)pid);
-	n = readlinkat(owner->proc, path, ret, 4095);
-	ret[n > 0 ? n : 0] = '\0';
+	ret->program_known = program->known;
+	strcpy(ret->program, program->text);
 }
 
 static void describe(struct socket_owner *owner, pid_t pid,
 		     struct socket_process *ret)
 {
-	char program[sizeof(ret->program)];
+	struct program program;
 	struct process_ids ids;
 
-	read_program(owner, pid, program);
-	if (ret->pid && strcmp(ret->program, program))
+	program_read(owner->programs, pid, &program);
+	/*
+	 * If a program is not known, its text says nothing: two of them may
+	 * differ.
+	 */
+	if (ret->pid && (!program.known || strcmp(ret->program, program.text)))
 		ret->several = true;
 	if (ret->pid)
 		return;
 	ret->pid = pid;
-	strcpy(ret->program, program);
+	take_program(&program, ret);
 	if (!process_ids_of(owner->proc, pid, &ids))
 		ret->parent_pid = ids.parent_tgid;
 }
@@ -315,8 +322,13 @@ static bool look_at_recent(struct socket_owner *owner,
 			   const struct packet *packet, uint64_t inode,
 			   struct socket_process *ret)
 {
-	/* All of the cheap looks before the first that is not. */
+	/*
+	 * The descriptors found last are looked at first, which is cheap;
+	 * others of the same processes only after it is known that the socket
+	 * exists.
+	 */
 	struct recent *recent = find_recent(owner, inode, is_same_fd);
+	struct program program;
 
 	if (!recent && is_gone(owner, packet, inode))
 		return true;
@@ -324,11 +336,12 @@ static bool look_at_recent(struct socket_owner *owner,
 		recent = find_recent(owner, inode, is_other_fd);
 	if (!recent)
 		return false;
-	/* The same pid and program: the parent will be, too. */
-	read_program(owner, recent->pid, ret->program);
-	if (*ret->program && !strcmp(ret->program, recent->program)) {
+	/* The same pid and program as last time: so is the parent. */
+	program_read(owner->programs, recent->pid, &program);
+	if (program.known && !strcmp(program.text, recent->program)) {
 		ret->pid = recent->pid;
 		ret->parent_pid = recent->parent_pid;
+		take_program(&program, ret);
 	} else {
 		describe(owner, recent->pid, ret);
 	}
@@ -375,7 +388,10 @@ static void look_at_all(struct socket_owner *owner, const struct policy *policy,
 	while ((all || !ret->pid) && (entry = readdir(folder))) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		/* Unless all are wanted, those found lately were looked at. */
+		/*
+		 * Unless all are wanted, those found lately were looked at
+		 * before.
+		 */
 		if (pid <= 0 || (!all && was_recent(owner, pid)) ||
 		    !is_of_account(owner, pid, policy, account))
 			continue;
@@ -400,6 +416,7 @@ void socket_owner_process(struct socket_owner *owner,
 	ret->pid = 0;
 	ret->parent_pid = 0;
 	ret->several = false;
+	ret->program_known = false;
 	ret->program[0] = '\0';
 	if (!inode || (!all && look_at_recent(owner, packet, inode, ret)))
 		return;
@@ -434,7 +451,10 @@ static bool is_accepted(const struct sweep *sweep, uint16_t port)
 	for (size_t i = 0; i < sweep->listener_count; i++)
 		if (sweep->listeners[i] == port)
 			return true;
-	/* Too many to know: its next packet will tell. */
+	/*
+	 * With too many to list, any port may be a listener's: nothing is cut
+	 * now, and each is judged at its next packet.
+	 */
 	return sweep->listener_count == LISTENERS_MAX;
 }
 

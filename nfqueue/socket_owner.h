@@ -19,20 +19,24 @@
 
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/policy/image.h"
-#include "nfqueue/packet.h"
+#include "nfqueue/packets/packet.h"
+#include "nfqueue/program.h"
 
 struct socket_owner;
 
 struct socket_found {
 	uint32_t uid;
 	uint64_t inode; /* 0: nobody holds it any more */
+	uint32_t
+		unacknowledged; /* of TCP: bytes written that have not arrived */
 };
 
 struct socket_process {
 	pid_t pid; /* 0: not found */
 	uint32_t parent_pid;
 	bool several;	    /* found in processes that run different programs */
-	char program[4096]; /* "": could not be had */
+	bool program_known; /* program is the path of what it really runs */
+	char program[PROGRAM_TEXT_SIZE]; /* "": no process was found */
 };
 
 /* Expected outcome. */
@@ -40,8 +44,11 @@ enum {
 	SOCKET_OWNER_NONE = 1, /* there is no such socket */
 };
 
-/* Opens what it needs; afterwards only system calls on that. */
-MUST_CHECK int socket_owner_new(struct socket_owner **ret);
+/*
+ * Opens what it needs; afterwards only system calls on that.  proc, of
+ * process_open_proc(), is borrowed.
+ */
+MUST_CHECK int socket_owner_new(int proc, struct socket_owner **ret);
 struct socket_owner *socket_owner_free(struct socket_owner *owner);
 DEFINE_CLEANUP(struct socket_owner *, socket_owner_free)
 

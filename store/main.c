@@ -1,7 +1,7 @@
 /*
  * leash-store - writes the verdict log
  *
- * Started by gatekeeper alone, with the descriptors of wire/gate_shared.h and
+ * Started by gatekeeper alone, with the descriptors of wire/gate_table.h and
  * the arguments PATH KEEP_DAYS MAX_MB.  Runs as its own user without any
  * capability, below everything else in priority: the log is never a reason
  * for somebody to wait.
@@ -21,8 +21,8 @@
 #include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/log.h"
-#include "gatekeeper/base/sandbox.h"
-#include "gatekeeper/wire/gate_shared.h"
+#include "gatekeeper/system/sandbox.h"
+#include "gatekeeper/wire/helper_fds.h"
 #include "gatekeeper/wire/message.h"
 #include "store/drain.h"
 

@@ -8,6 +8,8 @@
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/base/log.h"
 #include "gatekeeper/policy/decide_tool.h"
+#include "toolcall/explain.h"
+#include "toolcall/pins/pins_files.h"
 #include "toolcall/reply.h"
 
 struct kept {
@@ -79,7 +81,7 @@ static void put_record(struct answers *answers, const struct ucred *peer,
 	const struct policy *policy = answers->policy;
 	struct record record = {
 		.time_ns = clock_realtime_ns(),
-		.generation = policy_header(policy)->generation,
+		.generation = policy_generation(policy),
 		.kind = request->ask == REQUEST_RESULT ? POLICY_KIND_RESULT
 						       : POLICY_KIND_CALL,
 		.verdict = answer->verdict,
@@ -108,7 +110,7 @@ static uint32_t find_account(const struct answers *answers, const char *name)
 {
 	const struct policy *policy = answers->policy;
 
-	for (uint32_t i = 0; i < policy_header(policy)->accounts.count; i++)
+	for (uint32_t i = 0; i < policy_account_count(policy); i++)
 		if (!strcmp(name, policy_text(policy,
 					      policy_account(policy, i)->name)))
 			return i;
@@ -147,12 +149,13 @@ static char *define(struct answers *answers, const struct ucred *peer,
 		policy, policy_account(policy, asker->account)->name);
 	json_t *reasons, *reason;
 	size_t index;
+	int r = 0;
 
-	if (!request->server || !pins_is_name(request->server))
+	if (!request->server || !pins_files_is_name(request->server))
 		return reply_plain("deny", "server is missing, or not made of "
 					   "letters, digits, - and _");
 	if (pins_define(answers->pins, account, request->server, request->body,
-			&reasons))
+			judge_effort(answers->judge), &reasons))
 		return reply_plain("deny", "the definitions cannot be "
 					   "compared with the pinned ones");
 	json_array_foreach(reasons, index, reason)
@@ -171,9 +174,14 @@ static char *define(struct answers *answers, const struct ucred *peer,
 				json_array_set_new(reasons, index, json_null());
 		} else if (!policy_offers_tool(policy, asker->account,
 					       request->tool, asker->now_s)) {
-			json_array_set_new(reasons, index,
-					   json_string("no rule allows it"));
+			r |= json_array_set_new(
+				reasons, index,
+				json_string("no rule allows it"));
 		}
+	}
+	if (r) {
+		json_decref(reasons);
+		return NULL;
 	}
 	return reply_value("withheld", reasons);
 }
@@ -205,7 +213,7 @@ static const char *withheld(struct answers *answers, uint32_t account,
 	if (strncmp(request->tool, "mcp__", 5))
 		return NULL;
 	if (request->server)
-		return pins_is_name(request->server)
+		return pins_files_is_name(request->server)
 			       ? pins_withheld(answers->pins, name,
 					       request->server, request->own)
 			       : "the server's name is none";
@@ -214,7 +222,7 @@ static const char *withheld(struct answers *answers, uint32_t account,
 	if (!mark)
 		return NULL;
 	*mark = '\0';
-	return pins_is_name(copy)
+	return pins_files_is_name(copy)
 		       ? pins_withheld(answers->pins, name, copy, mark + 2)
 		       : NULL;
 }
@@ -253,6 +261,8 @@ static char *answer_leashed(struct answers *answers, const struct ucred *peer,
 			       ? reply_plain("deny", "only root may ask")
 			       : reply_value("pending",
 					     pins_pending(answers->pins, name));
+	case REQUEST_EXPLAIN: /* answers_give() has */
+		return NULL;
 	case REQUEST_TRUST:
 		return peer->uid ? reply_plain("deny", "only root may trust")
 				 : trust(answers, name, request);
@@ -264,9 +274,10 @@ static char *answer_leashed(struct answers *answers, const struct ucred *peer,
 	return reply_verdict(policy, request, &answers->verdict);
 }
 
-char *answers_give(struct answers *answers, const struct ucred *peer,
+char *answers_give(struct answers *answers, const struct ucred *peer, int link,
 		   struct request *request)
 {
+	const struct explain_asker explained = {.peer = *peer, .link = link};
 	struct asker asker = {
 		.account = policy_account_of(answers->policy, peer->uid),
 		.uid = peer->uid,
@@ -274,6 +285,9 @@ char *answers_give(struct answers *answers, const struct ucred *peer,
 		.now_s = clock_realtime_ns() / CLOCK_NS_PER_S,
 	};
 
+	if (request->ask == REQUEST_EXPLAIN)
+		return explain_give(answers->policy, &explained, request,
+				    judge_effort(answers->judge));
 	if (peer->uid == 0 && request->account) {
 		asker.account = find_account(answers, request->account);
 		if (asker.account == POLICY_NONE)

@@ -10,7 +10,7 @@
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/wire/record.h"
 #include "toolcall/judge.h"
-#include "toolcall/pins.h"
+#include "toolcall/pins/pins.h"
 
 struct answers { /* all borrowed but where it says so */
 	struct judge *judge;
@@ -26,10 +26,10 @@ struct answers { /* all borrowed but where it says so */
 };
 
 /*
- * Answer what peer asks: a line, owned by the caller and freed by free();
- * NULL: no memory.
+ * Answer what peer asks over link, a socket, borrowed: a line, owned by the
+ * caller and freed by free(); NULL: no memory.
  */
-char *answers_give(struct answers *answers, const struct ucred *peer,
+char *answers_give(struct answers *answers, const struct ucred *peer, int link,
 		   struct request *request);
 
 /* Put into the log what was answered, once the reply is out. */

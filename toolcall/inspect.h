@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 #include "gatekeeper/base/cleanup.h"
-#include "toolcall/decode.h"
-#include "toolcall/search.h"
+#include "toolcall/search/decode.h"
+#include "toolcall/search/search.h"
 
 #define INSPECT_FINDINGS_MAX 64 /* more are only counted */
 #define INSPECT_PATH_MAX     256

@@ -14,16 +14,15 @@
 #include "gatekeeper/policy/decide_flow.h"
 #include "gatekeeper/policy/decide_tool.h"
 #include "gatekeeper/policy/host_name.h"
-#include "toolcall/commands.h"
+#include "toolcall/commands/commands.h"
 #include "toolcall/conditions.h"
-#include "toolcall/place.h"
 #include "toolcall/rates.h"
+#include "toolcall/shell/shell_parse.h"
 #include "toolcall/subjects.h"
-
-/* Of the processor; 8 MiB of what agents write take a fifth. */
-#define SEARCH_NS (CLOCK_NS_PER_S / 2)
+#include "toolcall/targets.h"
 
 struct judge {
+	struct effort effort;	     /* of the request under way */
 	const struct policy *policy; /* borrowed */
 	struct conditions *conditions;
 	struct rates *rates;
@@ -57,8 +56,20 @@ int judge_new(struct judge **ret)
 		r = commands_new(&judge->commands);
 	if (r)
 		return r;
+	search_allow(judge->search, &judge->effort);
+	commands_allow(judge->commands, &judge->effort);
 	*ret = STEAL(judge);
 	return 0;
+}
+
+void judge_begin(struct judge *judge)
+{
+	effort_begin(&judge->effort, JUDGE_NS);
+}
+
+struct effort *judge_effort(struct judge *judge)
+{
+	return &judge->effort;
 }
 
 struct judge *judge_free(struct judge *judge)
@@ -81,6 +92,7 @@ int judge_use(struct judge *judge, const struct policy *policy)
 	if (r)
 		return r;
 	conditions_free(judge->conditions);
+	conditions_allow(conditions, &judge->effort);
 	judge->conditions = conditions;
 	judge->policy = policy;
 	return 0;
@@ -88,7 +100,6 @@ int judge_use(struct judge *judge, const struct policy *policy)
 
 bool judge_finds_secret(struct judge *judge, const char *text)
 {
-	search_allow(judge->search, SEARCH_NS);
 	return inspect_is_secret(judge->search, text);
 }
 
@@ -126,13 +137,21 @@ refuse(struct trial *trial, enum policy_reason reason, uint32_t rule,
 		       &verdict->answer);
 }
 
+/* r is an errno. */
+static void refuse_unjudged(struct trial *trial, int r)
+{
+	refuse(trial, POLICY_REASON_UNREADABLE, POLICY_NONE,
+	       "it could not be judged: %s",
+	       r == -ETIME ? "it takes too long" : strerror(-r));
+}
+
 static bool is_refused(const struct trial *trial)
 {
 	return trial->verdict->answer.verdict == POLICY_DENY;
 }
 
-static bool holds(void *context, const struct policy *policy,
-		  const struct policy_condition *condition)
+static enum policy_holds holds(void *context, const struct policy *policy,
+			       const struct policy_condition *condition)
 {
 	const struct trial *trial = context;
 
@@ -159,8 +178,8 @@ static void judge_name(struct trial *trial, uint32_t *ret_tool)
 	if (trial->verdict->answer.verdict != POLICY_ALLOW ||
 	    *ret_tool == POLICY_NONE)
 		return;
-	tool = &policy->tools[*ret_tool];
-	name = policy_text(policy, policy->rules[tool->rule].name);
+	tool = policy_tool(policy, *ret_tool);
+	name = policy_text(policy, policy_rule(policy, tool->rule)->name);
 	if (tool->max &&
 	    !rates_allow(trial->judge->rates, trial->asker->uid, name,
 			 tool->max, tool->per_s, trial->asker->now_ns,
@@ -173,7 +192,7 @@ static void judge_name(struct trial *trial, uint32_t *ret_tool)
 static void judge_file(struct trial *trial, const char *text,
 		       enum policy_access access)
 {
-	char path[PLACE_PATH_MAX], buffer[400];
+	char path[TARGETS_PATH_MAX], buffer[400];
 	struct policy_question question = {
 		.account = trial->asker->account,
 		.kind = POLICY_KIND_OPEN,
@@ -182,7 +201,7 @@ static void judge_file(struct trial *trial, const char *text,
 	};
 	struct policy_answer answer;
 
-	if (place_resolve(
+	if (targets_path(
 		    text, trial->request->cwd,
 		    policy_text(trial->judge->policy, trial->account->home),
 		    path)) {
@@ -213,12 +232,12 @@ static void judge_address(struct trial *trial, const char *text)
 		.said = POLICY_SAID_UNSEEN,
 		.now_s = trial->asker->now_s,
 	};
-	char host[PLACE_HOST_MAX], name[HOST_NAME_SIZE], buffer[400];
+	char host[TARGETS_HOST_MAX], name[HOST_NAME_SIZE], buffer[400];
 	const char *names[] = {name};
 	struct policy_answer answer = {.verdict = POLICY_DENY};
 	int r;
 
-	if (!place_host(text, host, &flow.port))
+	if (!targets_host(text, host, &flow.port))
 		return; /* no host at all: nothing to reach */
 	if (!address_read(host, &flow.address)) {
 		(void)address_read("0.0.0.0", &flow.address);
@@ -243,7 +262,7 @@ static void judge_address(struct trial *trial, const char *text)
 static void judge_program(struct trial *trial,
 			  const struct shell_command *command)
 {
-	char path[PLACE_PATH_MAX], buffer[400];
+	char path[TARGETS_PATH_MAX], buffer[400];
 	struct policy_question question = {
 		.account = trial->asker->account,
 		.kind = POLICY_KIND_EXEC,
@@ -253,14 +272,14 @@ static void judge_program(struct trial *trial,
 	struct policy_answer answer;
 
 	if (!command->word_count || command->words[0].dynamic ||
-	    !place_program(
+	    !targets_program(
 		    command->words[0].text, trial->request->cwd,
 		    policy_text(trial->judge->policy, trial->account->home),
 		    path))
 		return; /* built in, or not there: nothing will run */
 	question.path = path;
 	question.path_length = strlen(path);
-	place_identify(path, &question);
+	targets_identify(path, &question);
 	if (policy_decide(trial->judge->policy, &question, &answer) ||
 	    answer.verdict != POLICY_DENY)
 		return;
@@ -298,18 +317,46 @@ static void note_command(void *context, const struct command_rule *rule)
 	inspect_note(&trial->verdict->findings, &finding);
 }
 
+static int judge_patched(void *context, const struct subject *subject)
+{
+	struct trial *trial = context;
+
+	judge_file(trial, subject->text, POLICY_ACCESS_WRITE);
+	return is_refused(trial);
+}
+
+/* `apply_patch PATCH`, or with it as a here-document. */
+static void judge_patcher(struct trial *trial,
+			  const struct shell_command *command)
+{
+	int r = 0;
+
+	if (!subjects_is_patcher(shell_program(command)))
+		return;
+	for (size_t i = 1; !r && i < command->word_count; i++)
+		r = subjects_patch(trial->key, command->words[i].text,
+				   judge_patched, trial);
+	for (size_t i = 0; !r && i < command->redirect_count; i++)
+		r = subjects_patch(trial->key, command->redirects[i].target,
+				   judge_patched, trial);
+	if (r < 0)
+		refuse_unjudged(trial, r);
+}
+
 static void judge_command(struct trial *trial, const char *text, bool by_name)
 {
 	static const char *const fetchers[] = {
 		"curl", "wget", "git", "http", "https", "xh", "aria2c", NULL};
 	CLEANUP(shell_free) struct shell *shell = NULL;
-	int r = shell_parse(text, strlen(text), &shell);
+	int r = shell_parse(text, strlen(text), &trial->judge->effort, &shell);
 
 	if (r) {
 		refuse(trial, POLICY_REASON_UNREADABLE, POLICY_NONE,
-		       "argument %s: the command is too long or too deeply "
-		       "nested to be judged",
-		       trial->key);
+		       "argument %s: %s", trial->key,
+		       r == SHELL_TOO_COMPLEX
+			       ? "the command is too long, too deeply nested, "
+				 "or becomes too long, to be judged"
+			       : strerror(-r));
 		return;
 	}
 	for (size_t i = 0; i < shell->count && !by_name && !is_refused(trial);
@@ -318,6 +365,8 @@ static void judge_command(struct trial *trial, const char *text, bool by_name)
 		const char *program = shell_program(command);
 
 		judge_program(trial, command);
+		if (!is_refused(trial))
+			judge_patcher(trial, command);
 		for (size_t j = 0; fetchers[j]; j++)
 			if (!strcmp(program, fetchers[j]) && !is_refused(trial))
 				judge_fetched(trial, command);
@@ -337,6 +386,8 @@ static int judge_subject(void *context, const struct subject *subject)
 	struct subject_trial *both = context;
 	struct trial *trial = both->trial;
 
+	if (effort_is_spent_now(&trial->judge->effort))
+		return -ETIME;
 	trial->key = inspect_is_secret(trial->judge->search, subject->key)
 			     ? "(not shown)"
 			     : subject->key;
@@ -421,9 +472,7 @@ static void search_body(struct trial *trial)
 	r = inspect(trial->judge->search, trial->request->body, actions,
 		    &trial->verdict->findings);
 	if (r)
-		refuse(trial, POLICY_REASON_UNREADABLE, POLICY_NONE,
-		       "it could not be searched: %s",
-		       r == -ETIME ? "it takes too long" : strerror(-r));
+		refuse_unjudged(trial, r);
 }
 
 static void judge_call(struct trial *trial)
@@ -436,12 +485,11 @@ static void judge_call(struct trial *trial)
 	if (trial->verdict->answer.verdict != POLICY_ALLOW)
 		return;
 	both.by_name = tool != POLICY_NONE &&
-		       trial->judge->policy->tools[tool].by_name_only;
+		       policy_tool(trial->judge->policy, tool)->by_name_only;
 	r = subjects_each(trial->request->tool, trial->request->body,
 			  judge_subject, &both);
 	if (r < 0)
-		refuse(trial, POLICY_REASON_UNREADABLE, POLICY_NONE,
-		       "it could not be judged: %s", strerror(-r));
+		refuse_unjudged(trial, r);
 }
 
 /* A sentence for the agent, and for whoever reads its answer. */
@@ -454,8 +502,9 @@ static void write_reason(struct trial *trial)
 	const char *why = "";
 
 	if (verdict->answer.rule != POLICY_NONE)
-		why = policy_text(policy,
-				  policy->rules[verdict->answer.rule].reason);
+		why = policy_text(
+			policy,
+			policy_rule(policy, verdict->answer.rule)->reason);
 	snprintf(trial->verdict->reason, sizeof(trial->verdict->reason),
 		 "%s%s%s%s%.600s", said, verdict->detail[0] ? ": " : "",
 		 verdict->detail, *why ? "; " : "", why);
@@ -475,7 +524,6 @@ void judge_request(struct judge *judge, const struct asker *asker,
 	bool call = request->ask == REQUEST_CALL;
 
 	memset(ret, 0, sizeof(*ret));
-	search_allow(judge->search, SEARCH_NS);
 	ret->answer = (struct policy_answer){
 		.verdict = POLICY_ALLOW,
 		.reason = POLICY_REASON_RULE,
@@ -495,5 +543,8 @@ void judge_request(struct judge *judge, const struct asker *asker,
 		if (ret->answer.verdict == POLICY_ALLOW)
 			weigh_findings(&trial);
 	}
+	/* What was left out then might have been what matters. */
+	if (judge->effort.spent && ret->answer.verdict != POLICY_DENY)
+		refuse_unjudged(&trial, -ETIME);
 	write_reason(&trial);
 }

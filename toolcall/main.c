@@ -1,7 +1,7 @@
 /*
  * leash-toolcall - the tool gate
  *
- * Started by gatekeeper alone, with the descriptors of wire/gate_shared.h.
+ * Started by gatekeeper alone, with the descriptors of wire/gate_table.h.
  * Runs as its own user without any capability: what it reads was written by
  * the agent, and what it judges by is mapped memory.  It may look where a
  * symlink leads, since that is what rules are about, and write the folder of
@@ -12,14 +12,62 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "gatekeeper/base/log.h"
-#include "gatekeeper/base/sandbox.h"
-#include "gatekeeper/wire/gate_shared.h"
+#include "gatekeeper/system/sandbox.h"
+#include "gatekeeper/wire/helper_fds.h"
 #include "gatekeeper/wire/message.h"
 #include "toolcall/server.h"
+
+/*
+ * Of address space: 256 MiB that clients may keep (budget.h), what one request
+ * becomes while it is judged, the rules and two policies.  What does not fit is
+ * refused for want of memory; without the bound a machine could be short of it
+ * before we are.
+ */
+#define MEMORY_MAX ((rlim_t)1 << 30)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_SHADOW_MEMORY 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_SHADOW_MEMORY 1
+#endif
+#endif
+
+static int bound_memory(void)
+{
+#ifdef HAS_SHADOW_MEMORY /* terabytes of it */
+	return 0;
+#else
+	const struct rlimit limit = {MEMORY_MAX, MEMORY_MAX};
+
+	return setrlimit(RLIMIT_AS, &limit) < 0 ? -errno : 0;
+#endif
+}
+
+/*
+ * Gatekeeper spares its helpers when memory is short, since without a file gate
+ * all stands still.  Without this one calls are refused for a second, so it
+ * goes before what others have.  Where that cannot be said, it is not said.
+ */
+static void ask_for_no_mercy(void)
+{
+	FILE *file = fopen("/proc/self/oom_score_adj", "r+e");
+	int now = 0;
+
+	if (!file)
+		return;
+	if (fscanf(file, "%d", &now) == 1 && now < 0) {
+		rewind(file);
+		fprintf(file, "0");
+	}
+	fclose(file);
+}
 
 static int confine(void)
 {
@@ -37,7 +85,7 @@ static int confine(void)
 		SCMP_SYS(openat),     SCMP_SYS(renameat),
 		SCMP_SYS(renameat2),  SCMP_SYS(fsync),
 		SCMP_SYS(getdents64), SCMP_SYS(lseek),
-		SCMP_SYS(pread64),
+		SCMP_SYS(pread64),    SCMP_SYS(unlinkat),
 	};
 	int r = sandbox_keep(NULL, 0);
 
@@ -62,8 +110,12 @@ static int run(void)
 		.wake = HELPER_FD_WAKE,
 		.listener = HELPER_FD_TOOL_LISTENER,
 	};
-	int r = channel_map(HELPER_FD_TOOL_CHANNEL, &channel);
+	int r;
 
+	ask_for_no_mercy();
+	r = bound_memory();
+	if (!r)
+		r = channel_map(HELPER_FD_TOOL_CHANNEL, &channel);
 	if (r)
 		return r;
 	ends.channel = channel;

@@ -119,8 +119,8 @@ def read_clause(path, number, key, value):
         return "RUN", value.split()
     if key == "write":
         return "WRITE", value.split()
-    if key == "says":
-        return "SAYS", value.split(" ", 1)
+    if key in ("says", "sql"):
+        return key.upper(), value.split(" ", 1)
     if value not in FORMS:
         fail(path, number, f"there is no form {value}")
     return "FORM", [value]
@@ -143,7 +143,7 @@ def read_commands(path):
                           "clauses": [], "yes": 0, "no": 0})
         elif key in ("yes", "no"):
             rules[-1][key] += 1
-        elif key in ("run", "write", "says", "form"):
+        elif key in ("run", "write", "says", "sql", "form"):
             rules[-1]["clauses"].append(read_clause(path, number, key, value))
         else:
             fail(path, number, f"there is no {key}")
@@ -154,7 +154,7 @@ def make_commands(out_path, path):
     rules = read_commands(path)
     with open(out_path, "w", encoding="utf-8") as out:
         out.write("/* Made by toolcall/make_rules.py; do not edit. */\n\n"
-                  '#include "toolcall/command_rules.h"\n\n')
+                  '#include "toolcall/commands/command_rules.h"\n\n')
         for i, rule in enumerate(rules):
             if not rule["yes"] or not rule["no"]:
                 sys.exit(f"{rule['id']} needs a yes and a no")
@@ -186,7 +186,7 @@ def main():
     seen = set()
     with open(sys.argv[1], "w", encoding="utf-8") as out:
         out.write("/* Made by toolcall/make_rules.py; do not edit. */\n\n"
-                  '#include "toolcall/rules.h"\n\n')
+                  '#include "toolcall/search/rules.h"\n\n')
         for i, rule in enumerate(rules):
             if rule["id"] in seen:
                 sys.exit(f"{rule['id']}: there twice")

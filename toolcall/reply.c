@@ -56,7 +56,7 @@ static json_t *findings_list(const struct findings *findings)
 	return list;
 }
 
-static char *line(json_t *object)
+char *reply_line(json_t *object)
 {
 	char *dumped = json_dumps(object, JSON_COMPACT);
 	size_t length = dumped ? strlen(dumped) : 0;
@@ -96,18 +96,25 @@ char *reply_verdict(const struct policy *policy, const struct request *request,
 	if (verdict->findings.count)
 		json_object_set_new(object, "findings",
 				    findings_list(&verdict->findings));
-	if (verdict->findings.redacted && answer->verdict != POLICY_DENY)
-		json_object_set(object, request->body_key, request->body);
-	return line(object);
+	/* Without what was redacted, "allow" would allow what was not. */
+	if (verdict->findings.redacted && answer->verdict != POLICY_DENY &&
+	    json_object_set(object, request->body_key, request->body)) {
+		json_decref(object);
+		return NULL;
+	}
+	return reply_line(object);
 }
 
 char *reply_value(const char *key, json_t *value)
 {
 	json_t *object = json_object();
 
-	json_object_set_new(object, "verdict", json_string("allow"));
-	json_object_set_new(object, key, value);
-	return line(object);
+	if (json_object_set_new(object, key, value) ||
+	    json_object_set_new(object, "verdict", json_string("allow"))) {
+		json_decref(object);
+		return NULL;
+	}
+	return reply_line(object);
 }
 
 char *reply_plain(const char *verdict, const char *reason)
@@ -116,5 +123,5 @@ char *reply_plain(const char *verdict, const char *reason)
 
 	json_object_set_new(object, "verdict", json_string(verdict));
 	json_object_set_new(object, "reason", json_string(reason));
-	return line(object);
+	return reply_line(object);
 }

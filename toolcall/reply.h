@@ -13,6 +13,8 @@
  * memory. */
 char *reply_verdict(const struct policy *policy, const struct request *request,
 		    const struct verdict *verdict);
+/* Of an object, which is taken over. */
+char *reply_line(json_t *object);
 /* One member beside the verdict, which is "allow"; value is taken over. */
 char *reply_value(const char *key, json_t *value);
 char *reply_plain(const char *verdict, const char *reason);

@@ -4,15 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEPTH_MAX 1000
+#define DEPTH_MAX  1000
+#define VALUES_MAX 500000
 
 /*
  * The library's own limit is twice as deep, and it parses by recursion: count
- * before it does.
+ * before it does.  And each value takes up to 200 bytes, so that `[[],[],...`
+ * of 8 MiB would become 600.
  */
 static bool too_deep(const char *text, size_t length)
 {
-	size_t depth = 0;
+	size_t depth = 0, values = 0;
 	bool quoted = false;
 
 	for (size_t i = 0; i < length; i++) {
@@ -26,10 +28,12 @@ static bool too_deep(const char *text, size_t length)
 		} else if (c == '"') {
 			quoted = true;
 		} else if (c == '[' || c == '{') {
-			if (++depth > DEPTH_MAX)
+			if (++depth > DEPTH_MAX || ++values > VALUES_MAX)
 				return true;
 		} else if ((c == ']' || c == '}') && depth) {
 			depth--;
+		} else if (c == ',' && ++values > VALUES_MAX) {
+			return true;
 		}
 	}
 	return false;
@@ -54,9 +58,9 @@ json_t *request_json(const char *text, size_t length, bool *ret_exact)
 	return json;
 }
 
-static const char *text_of(const json_t *root, const char *key)
+const char *request_text(const struct request *request, const char *key)
 {
-	const json_t *value = json_object_get(root, key);
+	const json_t *value = json_object_get(request->root, key);
 	const char *text = json_string_value(value);
 
 	/* A text with a NUL in it is none that we know. */
@@ -84,9 +88,10 @@ static int read_ask(struct request *request, const char **ret_problem)
 		{"pending", REQUEST_PENDING, NULL, false},
 		{"trust", REQUEST_TRUST, NULL, true},
 		{"event", REQUEST_EVENT, NULL, false},
+		{"explain", REQUEST_EXPLAIN, NULL, false},
 	};
-	const char *ask = text_of(request->root, "ask");
-	const char *tool = text_of(request->root, "tool");
+	const char *ask = request_text(request, "ask");
+	const char *tool = request_text(request, "tool");
 
 	for (size_t i = 0; ask && i < sizeof(asks) / sizeof(asks[0]); i++) {
 		if (strcmp(ask, asks[i].word))
@@ -101,16 +106,16 @@ static int read_ask(struct request *request, const char **ret_problem)
 		return 0;
 	}
 	return wrong(ret_problem, "ask is call, result, prompt, define, "
-				  "event, pending or trust");
+				  "event, explain, pending or trust");
 }
 
 /* mcp__SERVER__TOOL, as the agents write it. */
 static int name_tool(struct request *request, const char **ret_problem)
 {
-	const char *tool = text_of(request->root, "tool");
+	const char *tool = request_text(request, "tool");
 	int length;
 
-	request->server = text_of(request->root, "server");
+	request->server = request_text(request, "server");
 	request->own = tool;
 	if (!tool)
 		tool = request->ask == REQUEST_PROMPT ? "prompt" : "";
@@ -134,8 +139,8 @@ int request_read(const char *text, size_t length, struct request *ret,
 	if (!json_is_object(request.root)) {
 		json_decref(request.root);
 		return wrong(ret_problem,
-			     "it is no JSON object, has a key twice, or is "
-			     "nested too deeply");
+			     "it is no JSON object, has a key twice, is "
+			     "nested too deeply, or has too many values");
 	}
 	r = read_ask(&request, ret_problem);
 	if (!r)
@@ -144,14 +149,14 @@ int request_read(const char *text, size_t length, struct request *ret,
 		json_decref(request.root);
 		return r;
 	}
-	request.cwd = text_of(request.root, "cwd");
+	request.cwd = request_text(&request, "cwd");
 	if (request.cwd && request.cwd[0] != '/')
 		request.cwd = NULL;
-	request.client = text_of(request.root, "client");
-	request.account = text_of(request.root, "account");
-	request.event = text_of(request.root, "event");
-	request.detail = text_of(request.root, "detail");
-	request.digest = text_of(request.root, "digest");
+	request.client = request_text(&request, "client");
+	request.account = request_text(&request, "account");
+	request.event = request_text(&request, "event");
+	request.detail = request_text(&request, "detail");
+	request.digest = request_text(&request, "digest");
 	request.explain =
 		json_is_true(json_object_get(request.root, "explain"));
 	*ret = request;

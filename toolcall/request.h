@@ -18,6 +18,7 @@ enum request_ask {
 	REQUEST_EVENT,
 	REQUEST_PENDING,
 	REQUEST_TRUST,
+	REQUEST_EXPLAIN,
 };
 
 #define REQUEST_TOOL_MAX 512
@@ -50,8 +51,12 @@ MUST_CHECK int request_read(const char *text, size_t length,
 			    struct request *ret, const char **ret_problem);
 void request_done(struct request *request);
 
+/* One of its members; NULL: not there, no text, or one with a NUL in it. */
+const char *request_text(const struct request *request, const char *key);
+
 /*
- * Any JSON text, with NULs, without duplicate keys, of at most 1,000 levels;
- * numbers beyond 64 bits become approximate (*ret_exact).  NULL: it is not.
+ * Any JSON text, with NULs, without duplicate keys, of at most 1,000 levels and
+ * 500,000 values; numbers beyond 64 bits become approximate (*ret_exact).
+ * NULL: it is not.
  */
 json_t *request_json(const char *text, size_t length, bool *ret_exact);

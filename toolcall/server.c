@@ -14,24 +14,29 @@
 #include "gatekeeper/wire/message.h"
 #include "gatekeeper/wire/toolcall.h"
 #include "toolcall/answers.h"
+#include "toolcall/budget.h"
 #include "toolcall/reply.h"
 
-#define READ_BYTES 65536
+#define READ_BYTES  65536
+#define CLIENTS_MAX BUDGET_CONNECTIONS_ALL
 
 enum tag {
-	TAG_CONTROL = SERVER_CLIENTS_MAX,
+	TAG_CONTROL = CLIENTS_MAX,
 	TAG_LISTENER,
 };
 
 struct client {
 	int fd; /* owned; -1: a free slot */
 	struct ucred peer;
-	char *bytes; /* owned: a request, or part of it */
+	uint32_t account; /* in the budget */
+	char *bytes;	  /* owned: a request, or part of it */
 	size_t length, room;
 	size_t searched; /* no new line before that */
+	size_t line;	 /* bytes of the first line; 0: not all is there */
 	char *reply;	 /* owned: not yet taken by it */
 	size_t reply_length, reply_sent;
-	bool ready; /* a whole request waits */
+	size_t reply_taken; /* of the budget */
+	bool ready;	    /* a whole request waits, or too long a one */
 	bool ending;
 };
 
@@ -40,8 +45,9 @@ struct server {
 	struct answers answers;
 	struct policy *policy; /* owned; NULL at first */
 	int epoll;	       /* owned */
-	struct client clients[SERVER_CLIENTS_MAX];
-	size_t first; /* of the clients, to be served next */
+	struct budget *budget; /* owned */
+	struct client clients[CLIENTS_MAX];
+	size_t first; /* of the clients, to be looked at next */
 	bool listens;
 	bool stopping;
 };
@@ -62,27 +68,41 @@ int server_new(const struct server_ends *ends, struct judge *judge,
 
 	if (!server)
 		return -ENOMEM;
+	server->epoll = -1;
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		server->clients[i].fd = -1;
 	server->ends = *ends;
 	server->answers.judge = judge;
 	server->answers.pins = pins;
 	server->answers.channel = ends->channel;
 	server->answers.wake = ends->wake;
-	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
-		server->clients[i].fd = -1;
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (server->epoll < 0)
 		return -errno;
-	r = watch(server, ends->control, TAG_CONTROL, EPOLLIN, EPOLL_CTL_ADD);
+	r = budget_new(&server->budget);
+	if (!r)
+		r = watch(server, ends->control, TAG_CONTROL, EPOLLIN,
+			  EPOLL_CTL_ADD);
 	if (!r)
 		*ret = STEAL(server);
 	return r;
 }
 
-static void end_client(struct client *client)
+static void drop_reply(struct server *server, struct client *client)
+{
+	budget_give_back(server->budget, client->account, client->reply_taken);
+	free(client->reply);
+	client->reply = NULL;
+	client->reply_taken = 0;
+}
+
+static void end_client(struct server *server, struct client *client)
 {
 	fd_close(client->fd);
+	drop_reply(server, client);
+	budget_give_back(server->budget, client->account, client->room);
 	free(client->bytes);
-	free(client->reply);
+	budget_disconnect(server->budget, client->account);
 	*client = (struct client){.fd = -1};
 }
 
@@ -90,11 +110,12 @@ struct server *server_free(struct server *server)
 {
 	if (!server)
 		return NULL;
-	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		if (server->clients[i].fd >= 0)
-			end_client(&server->clients[i]);
+			end_client(server, &server->clients[i]);
 	free(server->answers.kept);
 	policy_free(server->policy);
+	budget_free(server->budget);
 	fd_close(server->epoll);
 	free(server);
 	return NULL;
@@ -114,7 +135,7 @@ static int load_policy(struct server *server, int fd, uint64_t *ret_generation)
 	policy_free(server->policy);
 	server->policy = STEAL(policy);
 	server->answers.policy = server->policy;
-	*ret_generation = policy_header(server->policy)->generation;
+	*ret_generation = policy_generation(server->policy);
 	if (!server->listens) {
 		server->listens = true;
 		return watch(server, server->ends.listener, TAG_LISTENER,
@@ -178,30 +199,41 @@ static void send_reply(struct server *server, struct client *client)
 		if (n < 0 && errno == EAGAIN) {
 			if (watch(server, client->fd, tag, EPOLLOUT,
 				  EPOLL_CTL_MOD))
-				end_client(client);
+				end_client(server, client);
 			return;
 		}
 		if (n < 0) {
-			end_client(client);
+			end_client(server, client);
 			return;
 		}
 		client->reply_sent += (size_t)n;
 	}
-	free(client->reply);
-	client->reply = NULL;
+	drop_reply(server, client);
 	if (client->ending ||
 	    watch(server, client->fd, tag, EPOLLIN, EPOLL_CTL_MOD))
-		end_client(client);
+		end_client(server, client);
 }
 
 /* reply is taken over; NULL: there was no memory for one. */
 static void give(struct server *server, struct client *client, char *reply)
 {
+	size_t length = reply ? strlen(reply) : 0;
+
+	if (reply && budget_take(server->budget, client->account, length)) {
+		/* A short one needs no room: there is one a connection. */
+		free(reply);
+		reply = reply_plain("deny", "the account's answers that nobody "
+					    "has taken take too much memory");
+		length = 0;
+		client->ending = true;
+	}
 	if (!reply) {
-		end_client(client);
+		budget_give_back(server->budget, client->account, length);
+		end_client(server, client);
 		return;
 	}
 	client->reply = reply;
+	client->reply_taken = length;
 	client->reply_length = strlen(reply);
 	client->reply_sent = 0;
 	send_reply(server, client);
@@ -214,77 +246,88 @@ static void refuse(struct server *server, struct client *client,
 	give(server, client, reply_plain("deny", reason));
 }
 
-/* The first line of what there is. */
-static void serve(struct server *server, struct client *client)
+/* Is the first line there, or more than a request may be? */
+static void look_for_line(struct client *client)
 {
 	char *end = memchr(client->bytes + client->searched, '\n',
 			   client->length - client->searched);
-	size_t length;
+
+	client->searched = client->length;
+	client->line = end ? (size_t)(end + 1 - client->bytes) : 0;
+	client->ready = end || client->length >= TOOLCALL_REQUEST_MAX;
+}
+
+/* Forget the line; what it said may be a secret. */
+static void drop_line(struct server *server, struct client *client)
+{
+	explicit_bzero(client->bytes, client->line);
+	client->length -= client->line;
+	memmove(client->bytes, client->bytes + client->line, client->length);
+	client->searched = 0;
+	look_for_line(client);
+	if (client->room > READ_BYTES * 16 && client->length < READ_BYTES) {
+		char *smaller = realloc(client->bytes, READ_BYTES);
+
+		if (smaller) {
+			budget_give_back(server->budget, client->account,
+					 client->room - READ_BYTES);
+			client->bytes = smaller;
+			client->room = READ_BYTES;
+		}
+	}
+}
+
+/* Its turn is over before a connection of its can be. */
+static void end_turn(struct server *server, const struct client *client)
+{
+	const struct effort *effort = judge_effort(server->answers.judge);
+
+	budget_served(server->budget, client->account, effort_taken_ns(effort),
+		      clock_monotonic_ns());
+}
+
+/* The first line of what there is. */
+static void serve(struct server *server, struct client *client)
+{
 	struct request request;
 	const char *problem;
 	char *reply;
 	int r;
 
-	client->ready = false;
-	if (!end) {
-		client->searched = client->length;
-		if (client->length >= TOOLCALL_REQUEST_MAX)
-			refuse(server, client, "the request is over 8 MiB");
-		return;
-	}
-	length = (size_t)(end - client->bytes);
-	if (length >= TOOLCALL_REQUEST_MAX) {
+	judge_begin(server->answers.judge);
+	if (!client->line || client->line > TOOLCALL_REQUEST_MAX) {
+		end_turn(server, client);
 		refuse(server, client, "the request is over 8 MiB");
 		return;
 	}
-	r = request_read(client->bytes, length, &request, &problem);
+	r = request_read(client->bytes, client->line - 1, &request, &problem);
 	reply = r ? reply_plain("deny", r > 0 ? problem : "no memory")
-		  : answers_give(&server->answers, &client->peer, &request);
+		  : answers_give(&server->answers, &client->peer, client->fd,
+				 &request);
 	if (!r)
 		request_done(&request);
-	/* What it said may be a secret. */
-	explicit_bzero(client->bytes, length);
-	client->length -= length + 1;
-	memmove(client->bytes, end + 1, client->length);
-	client->searched = 0;
-	client->ready = client->length > 0;
-	if (client->room > READ_BYTES * 16 && client->length < READ_BYTES) {
-		char *smaller = realloc(client->bytes, READ_BYTES);
-
-		if (smaller) {
-			client->bytes = smaller;
-			client->room = READ_BYTES;
-		}
-	}
+	drop_line(server, client);
+	end_turn(server, client);
 	give(server, client, reply);
 	answers_record(&server->answers);
-}
-
-static size_t bytes_of(const struct server *server, uid_t uid)
-{
-	size_t bytes = 0;
-
-	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
-		if (server->clients[i].fd >= 0 &&
-		    server->clients[i].peer.uid == uid)
-			bytes += server->clients[i].room;
-	return bytes;
 }
 
 static bool make_room(struct server *server, struct client *client)
 {
 	size_t room = client->room ? client->room * 2 : READ_BYTES;
-	char *grown;
+	char *grown = NULL;
 
 	if (client->room - client->length >= READ_BYTES / 2)
 		return true;
-	if (bytes_of(server, client->peer.uid) + room > SERVER_BYTES_UID) {
+	if (budget_take(server->budget, client->account, room - client->room)) {
 		refuse(server, client,
 		       "the account's requests take too much memory at once");
 		return false;
 	}
 	grown = realloc(client->bytes, room);
 	if (!grown) {
+		budget_give_back(server->budget, client->account,
+				 room - client->room);
 		refuse(server, client, "no memory");
 		return false;
 	}
@@ -308,78 +351,100 @@ static void take_bytes(struct server *server, struct client *client)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		end_client(client);
+		end_client(server, client);
 		return;
 	}
 	client->length += (size_t)n;
-	client->ready = true;
+	if (!client->ready)
+		look_for_line(client);
+}
+
+/* All of an account's uids are one. */
+static uint32_t budget_account(const struct server *server, uid_t uid)
+{
+	uint32_t account = policy_account_of(server->policy, uid);
+
+	return account == POLICY_NONE
+		       ? uid
+		       : policy_account(server->policy, account)->uid;
+}
+
+static struct client *free_slot(struct server *server)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		if (server->clients[i].fd < 0)
+			return &server->clients[i];
+	return NULL;
 }
 
 static void take_client(struct server *server)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	struct client *slot = NULL;
-	size_t same = 0;
+	struct client *slot = free_slot(server);
+	uint32_t account;
 	int fd = accept4(server->ends.listener, NULL, NULL,
 			 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+	if (!slot ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
 		fd_close(fd);
 		return;
 	}
-	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++) {
-		if (server->clients[i].fd < 0)
-			slot = slot ? slot : &server->clients[i];
-		else
-			same += server->clients[i].peer.uid == peer.uid;
-	}
-	if (!slot || same >= SERVER_CLIENTS_UID) {
+	account = budget_account(server, peer.uid);
+	if (budget_connect(server->budget, account)) {
 		fd_close(fd); /* it blocks what it asked about: that is no */
 		return;
 	}
-	*slot = (struct client){.fd = fd, .peer = peer};
+	*slot = (struct client){.fd = fd, .peer = peer, .account = account};
 	if (watch(server, fd, (uint32_t)(slot - server->clients), EPOLLIN,
 		  EPOLL_CTL_ADD))
-		end_client(slot);
+		end_client(server, slot);
 }
 
-/* Has somebody of that uid had a turn already? */
-static bool has_been_served(const uid_t *served, size_t count, uid_t uid)
+static bool waits(const struct client *client)
 {
-	for (size_t i = 0; i < count; i++)
-		if (served[i] == uid)
-			return true;
-	return false;
+	return client->fd >= 0 && client->ready && !client->reply;
+}
+
+static struct client *find_waiting(struct server *server, uint32_t account)
+{
+	for (size_t n = 0; n < CLIENTS_MAX; n++) {
+		size_t i = (server->first + n) % CLIENTS_MAX;
+
+		if (waits(&server->clients[i]) &&
+		    server->clients[i].account == account)
+			return &server->clients[i];
+	}
+	return NULL;
 }
 
 /*
- * One request of each uid, beginning behind who was first the last time: an
- * account that asks much waits for itself.  True: somebody still waits.
+ * One request, of the account whose turn it is; its connections take turns,
+ * too.  True: somebody still waits.
  */
-static bool serve_ready(struct server *server)
+static bool serve_next(struct server *server)
 {
-	uid_t served[SERVER_CLIENTS_MAX];
-	size_t count = 0, first = server->first;
+	struct client *client;
+	uint32_t account;
 	bool more = false;
 
-	for (size_t n = 0; n < SERVER_CLIENTS_MAX; n++) {
-		size_t i = (first + n) % SERVER_CLIENTS_MAX;
-		struct client *client = &server->clients[i];
-		uid_t uid = client->peer.uid;
-
-		if (client->fd >= 0 && client->ready && !client->reply &&
-		    !has_been_served(served, count, uid)) {
-			if (!count)
-				server->first = i + 1;
-			served[count++] = uid;
-			serve(server, client);
-		}
-		more = more ||
-		       (client->fd >= 0 && client->ready && !client->reply);
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		if (waits(&server->clients[i]))
+			budget_wait(server->budget, server->clients[i].account);
+	if (!budget_next(server->budget, clock_monotonic_ns(), &account))
+		return false;
+	client = find_waiting(server, account);
+	if (client) {
+		server->first = (size_t)(client - server->clients) + 1;
+		serve(server, client);
+	} else { /* who had waited has hung up */
+		budget_served(server->budget, account, 0, clock_monotonic_ns());
 	}
+	for (size_t i = 0; !more && i < CLIENTS_MAX; i++)
+		more = waits(&server->clients[i]);
 	return more;
 }
 
@@ -407,7 +472,7 @@ int server_run(struct server *server)
 			else if (server->clients[tag].fd >= 0)
 				take_bytes(server, &server->clients[tag]);
 		}
-		more = serve_ready(server);
+		more = serve_next(server);
 	}
 	return r;
 }

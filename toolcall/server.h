@@ -3,18 +3,17 @@
 /*
  * server - answers those who connect to the socket (wire/toolcall.h)
  *
- * One loop, one request at a time, one request of each uid in turn.  What
- * a client may keep is bounded: connections and bytes for each uid.
+ * One loop, one request at a time, each bounded in time (judge.h); whose turn
+ * it is, and how many connections and bytes each account may have, says
+ * budget.h.  At those bounds: a connection more is closed, a request that has
+ * no room is refused and its connection closed, an answer that has none is
+ * replaced by a refusal.  To whoever asks, all of these are a no.
  */
 
 #include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/cleanup.h"
 #include "toolcall/judge.h"
-#include "toolcall/pins.h"
-
-#define SERVER_CLIENTS_MAX 256
-#define SERVER_CLIENTS_UID 64 /* of one uid */
-#define SERVER_BYTES_UID   ((size_t)64 << 20)
+#include "toolcall/pins/pins.h"
 
 struct server;
 

@@ -7,8 +7,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "toolcall/commands/sql.h"
+
 struct walk {
-	const char *tool; /* its own name, without the server's */
+	const char *tool; /* mcp__SERVER__TOOL */
+	const char *own;  /* its own name, without the server's */
+	bool patches;	  /* its command is a patch, and no command */
 	bool writes;
 	bool runs;
 	bool no_command;
@@ -116,12 +120,41 @@ static bool is_command_key(const char *key)
 	return is_among(key, keys);
 }
 
-static bool is_sql_key(const char *key)
+/* Does the tool's name hold any of them, in any case? */
+static bool is_named(const char *tool, const char *const *parts)
 {
-	static const char *const keys[] = {"sql",	 "query",   "statement",
-					   "statements", "queries", NULL};
+	for (; *parts; parts++)
+		if (strcasestr(tool, *parts))
+			return true;
+	return false;
+}
 
-	return is_among(key, keys);
+/*
+ * A database's "query" is SQL; that of a tool that searches is not, even if it
+ * is about SQL, unless that searches a database with it.
+ */
+static bool is_sql(const struct walk *walk, const char *key, const char *text)
+{
+	static const char *const always[] = {"sql", "statement", "statements",
+					     NULL};
+	static const char *const often[] = {"query", "queries", NULL};
+	static const char *const databases[] = {
+		"sql",	   "postgres",	 "database", "duckdb",	  "snowflake",
+		"mariadb", "clickhouse", "supabase", "cockroach", "redshift",
+		"db_",	   "_db",	 "oracle",   "warehouse", NULL};
+	static const char *const searches[] = {
+		"search", "find", "lookup", "browse", "fetch",
+		"web",	  "docs", "grep",   "ask",    NULL};
+	bool database = is_named(walk->tool, databases) ||
+			is_named(walk->own, databases);
+
+	if (is_among(key, always))
+		return true;
+	if (!is_among(key, often))
+		return false;
+	if (is_named(walk->own, searches))
+		return database && sql_begins(text);
+	return database || sql_begins(text) || is_named(walk->own, often);
 }
 
 static bool is_address(const char *text)
@@ -151,31 +184,102 @@ static int tell(struct walk *walk, enum subject_kind kind, const char *key,
 	return walk->each(walk->context, &subject);
 }
 
-/* `*** Update File: PATH`, the patches that some agents write. */
+static const char *const patchers[] = {"apply_patch", "applypatch", NULL};
+
+/*
+ * A tool that applies patches is given one by whatever name; it runs nothing,
+ * and what its text looks like to a shell means nothing.  Other tools have one
+ * where it begins as one.
+ */
+static bool is_patch(const struct walk *walk, const char *key, const char *text)
+{
+	static const char *const keys[] = {"command",	"input",      "patch",
+					   "patchText", "patch_text", "diff",
+					   NULL};
+	size_t blank = strspn(text, " \t\r\n");
+
+	return (walk->patches && is_among(key, keys)) ||
+	       (!is_command_key(key) &&
+		!strncmp(text + blank, "*** Begin Patch", 15));
+}
+
+/* The path that a line of a patch names, not ended; NULL: none. */
+static const char *patched_path(const char *line, size_t length, bool diff,
+				size_t *ret_length)
+{
+	static const char *const patch[] = {
+		"*** Add File:", "*** Update File:", "*** Delete File:",
+		"*** Move to:",	 "*** Move File:",   NULL};
+	static const char *const others[] = {
+		"+++ ", "--- ", "rename to ", "rename from ", "copy to ", NULL};
+
+	for (const char *const *mark = diff ? others : patch; *mark; mark++) {
+		size_t size = strlen(*mark);
+
+		if (length <= size || strncmp(line, *mark, size))
+			continue;
+		while (size < length && strchr(" \t", line[size]))
+			size++;
+		while (length > size && strchr(" \t\r", line[length - 1]))
+			length--;
+		*ret_length = length - size;
+		return length > size ? line + size : NULL;
+	}
+	return NULL;
+}
+
+/* As it stands, and without the a/ or b/ that diff puts before it. */
+static int tell_patched(struct walk *walk, const char *key, const char *path,
+			bool diff)
+{
+	int r;
+
+	if (diff && !strcmp(path, "/dev/null"))
+		return 0;
+	r = tell(walk, SUBJECT_FILE_WRITE, key, path);
+	return r || !diff || (strncmp(path, "a/", 2) && strncmp(path, "b/", 2))
+		       ? r
+		       : tell(walk, SUBJECT_FILE_WRITE, key, path + 2);
+}
+
+/*
+ * `*** Update File: PATH` and its like, indented or not, or those of a unified
+ * diff: what is added, changed, removed, moved.
+ */
 static int each_patched(struct walk *walk, const char *key, const char *text)
 {
-	static const char *const marks[] = {
-		"*** Add File: ", "*** Update File: ", "*** Delete File: ",
-		"*** Move to: ", NULL};
+	bool diff = !strstr(text, "*** Begin Patch");
 	int r = 0;
 
 	while (!r && *text) {
-		size_t length = strcspn(text, "\n");
+		size_t length = strcspn(text, "\n"), size;
+		size_t blank = diff ? 0 : strspn(text, " \t");
+		const char *from = blank < length ? patched_path(text + blank,
+								 length - blank,
+								 diff, &size)
+						  : NULL;
+		CLEANUP_FREE char *path = from ? strndup(from, size) : NULL;
 
-		for (const char *const *mark = marks; *mark && !r; mark++) {
-			size_t size = strlen(*mark);
-			CLEANUP_FREE char *path = NULL;
-
-			if (length <= size || strncmp(text, *mark, size))
-				continue;
-			path = strndup(text + size, length - size);
-			if (!path)
-				return -ENOMEM;
-			r = tell(walk, SUBJECT_FILE_WRITE, key, path);
-		}
+		if (from && !path)
+			return -ENOMEM;
+		if (path)
+			r = tell_patched(walk, key, path, diff);
 		text += length + (text[length] == '\n');
 	}
 	return r;
+}
+
+int subjects_patch(const char *key, const char *text, subject_fn each,
+		   void *context)
+{
+	struct walk walk = {.each = each, .context = context};
+
+	return each_patched(&walk, key, text);
+}
+
+bool subjects_is_patcher(const char *program)
+{
+	return is_among(program, patchers);
 }
 
 static int tell_path(struct walk *walk, const char *key, const char *text)
@@ -202,6 +306,8 @@ static int walk_string(struct walk *walk, const char *key, const json_t *value)
 				       is_address_key(key)
 			       ? tell(walk, SUBJECT_GARBLED, key, text)
 			       : 0;
+	if (is_patch(walk, key, text))
+		return each_patched(walk, key, text);
 	if (is_command_key(key) && !walk->no_command)
 		return tell(walk, SUBJECT_COMMAND, key, text);
 	if (walk->runs &&
@@ -209,7 +315,7 @@ static int walk_string(struct walk *walk, const char *key, const json_t *value)
 		return tell(walk, SUBJECT_COMMAND, key, text);
 	if (is_address(text))
 		return tell(walk, SUBJECT_ADDRESS, key, text);
-	if (is_sql_key(key))
+	if (is_sql(walk, key, text))
 		return tell(walk, SUBJECT_SQL, key, text);
 	if (is_path_key(key) ||
 	    (is_address_key(key) && !strncmp(text, "file://", 7)))
@@ -218,8 +324,6 @@ static int walk_string(struct walk *walk, const char *key, const json_t *value)
 			       : 0;
 	if (is_address_key(key))
 		return tell(walk, SUBJECT_ADDRESS, key, text);
-	if (!strncmp(text, "*** Begin Patch", 15))
-		return each_patched(walk, key, text);
 	return 0;
 }
 
@@ -243,6 +347,27 @@ static int quote_word(char **ret, size_t *length, const char *word)
 	}
 	grown[(*length)++] = '\'';
 	grown[*length] = '\0';
+	return 0;
+}
+
+/* ["apply_patch", "*** Begin Patch..."] is a patch. */
+static int walk_patches(struct walk *walk, const char *key, const json_t *array)
+{
+	const json_t *value;
+	size_t index;
+	int r = 0;
+
+	json_array_foreach((json_t *)(uintptr_t)array, index, value)
+	{
+		const char *text = json_string_value(value);
+
+		if (text && strlen(text) != json_string_length(value))
+			r = tell(walk, SUBJECT_GARBLED, key, text);
+		else if (text && (index || !is_among(text, patchers)))
+			r = each_patched(walk, key, text);
+		if (r)
+			return r;
+	}
 	return 0;
 }
 
@@ -277,7 +402,8 @@ static int walk_value(struct walk *walk, const char *key, const json_t *value)
 	if (json_is_string(value))
 		return walk_string(walk, key, value);
 	if (json_is_array(value) && is_command_key(key)) {
-		r = walk_words(walk, key, value);
+		r = walk->patches ? walk_patches(walk, key, value)
+				  : walk_words(walk, key, value);
 		if (r)
 			return r;
 	}
@@ -304,15 +430,17 @@ int subjects_each(const char *tool, const json_t *arguments, subject_fn each,
 		  void *context)
 {
 	struct walk walk = {
-		.tool = own_name(tool),
+		.tool = tool,
+		.own = own_name(tool),
 		.each = each,
 		.context = context,
 	};
 	const char *command =
 		json_string_value(json_object_get(arguments, "command"));
 
-	walk.writes = is_writing_tool(walk.tool);
-	walk.runs = is_shell_tool(walk.tool);
+	walk.writes = is_writing_tool(walk.own);
+	walk.runs = is_shell_tool(walk.own);
+	walk.patches = is_among(walk.own, patchers);
 	/* An editor that is told to look only looks. */
 	if (walk.writes && command && !strcmp(command, "view"))
 		walk.writes = false;

@@ -35,3 +35,13 @@ typedef int (*subject_fn)(void *context, const struct subject *subject);
 /* Call each for what arguments name. */
 MUST_CHECK int subjects_each(const char *tool, const json_t *arguments,
 			     subject_fn each, void *context);
+
+/*
+ * The files that a patch changes, whether the one that begins with
+ * `*** Begin Patch` or a diff, as the argument key names it.
+ */
+MUST_CHECK int subjects_patch(const char *key, const char *text,
+			      subject_fn each, void *context);
+
+/* A program, or tool, that is given one. */
+bool subjects_is_patcher(const char *program);

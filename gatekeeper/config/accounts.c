@@ -4,28 +4,26 @@
  * main one and drop-ins: its rules add up.
  */
 
+#include "gatekeeper/config/accounts.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/config/compile.h"
+#include "gatekeeper/config/compile/config_file.h"
+#include "gatekeeper/config/compile/schema.h"
+#include "gatekeeper/config/rules/network.h"
+#include "gatekeeper/config/rules/rules.h"
+#include "gatekeeper/config/rules/tools.h"
 
 #define SUBUID_PATH	 "/etc/subuid"
 #define SUBUID_MAX_BYTES ((size_t)1 << 20)
-
-bool accounts_leashed(void *context, uid_t uid)
-{
-	const struct compiler *compiler = context;
-
-	for (size_t i = 0; i < compiler->account_count; i++)
-		if (compiler->accounts[i].uid == uid)
-			return true;
-	return false;
-}
+#define GROUPS_AT_FIRST	 64
 
 static struct account_entry *find_account(struct compiler *compiler,
 					  const char *name)
@@ -66,6 +64,7 @@ static void read_programs_mode(struct compiler *compiler,
 static int give_uids(struct compiler *compiler, struct account_entry *entry,
 		     uint32_t first, uint32_t last)
 {
+	struct uid_range *grown;
 	int r = policy_builder_uids(compiler->builder, entry->index, first,
 				    last);
 
@@ -77,7 +76,16 @@ static int give_uids(struct compiler *compiler, struct account_entry *entry,
 			first, last, entry->name);
 		return 0;
 	}
-	return r;
+	if (r)
+		return r;
+	grown = realloc(compiler->uids,
+			(compiler->uid_count + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	compiler->uids = grown;
+	grown[compiler->uid_count++] =
+		(struct uid_range){first, last, entry->index};
+	return 0;
 }
 
 /* What the account becomes inside its own user namespaces is still it. */
@@ -115,27 +123,68 @@ static int give_subordinate_uids(struct compiler *compiler,
 	return r;
 }
 
+/* All that it is a member of, whoever of them may write somewhere. */
+static int take_groups(struct account_entry *entry, gid_t own)
+{
+	int count = GROUPS_AT_FIRST;
+
+	entry->groups = NULL;
+	for (int tries = 0; tries < 3; tries++) {
+		gid_t *grown =
+			realloc(entry->groups, (size_t)count * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		entry->groups = grown;
+		entry->group_count = count;
+		if (getgrouplist(entry->name, own, entry->groups, &count) >= 0)
+			break;
+	}
+	if (count < entry->group_count)
+		entry->group_count = count;
+	return 0;
+}
+
+/* NULL: reported. */
+static const struct passwd *find_user(struct compiler *compiler,
+				      const config_setting_t *setting,
+				      const char *name)
+{
+	const struct passwd *passwd;
+
+	errno = 0;
+	passwd = getpwnam(name);
+	/* Not known is not gone: it would be let off its leash. */
+	if (!passwd && errno) {
+		compiler_error(compiler, setting,
+			       "whether account \"%s\" exists cannot be told: "
+			       "%s",
+			       name, strerror(errno));
+	} else if (!passwd) {
+		compiler->missing = setting;
+		compiler_note(compiler, setting,
+			      "account \"%s\" does not exist on this system, "
+			      "so its rules are for nobody; make it (useradd "
+			      "%s) and reload, or take them out",
+			      name, name);
+	} else if (passwd->pw_uid == 0) {
+		compiler_error(compiler, setting,
+			       "root cannot be leashed; give the agent an "
+			       "account of its own");
+	}
+	return passwd && passwd->pw_uid ? passwd : NULL;
+}
+
 static int add_account(struct compiler *compiler,
 		       const config_setting_t *setting, const char *name,
 		       struct account_entry **ret)
 {
 	struct account_entry *grown, *entry;
-	const struct passwd *passwd = getpwnam(name);
+	const struct passwd *passwd = find_user(compiler, setting, name);
 	int r;
 
-	if (!passwd) {
-		compiler_error(compiler, setting,
-			       "account \"%s\" does not exist on this system; "
-			       "make it first (useradd %s)",
-			       name, name);
+	if (!passwd)
 		return CONFIG_WRONG;
-	}
-	if (passwd->pw_uid == 0) {
-		compiler_error(compiler, setting,
-			       "root cannot be leashed; give the agent an "
-			       "account of its own");
-		return CONFIG_WRONG;
-	}
 	grown = realloc(compiler->accounts,
 			(compiler->account_count + 1) * sizeof(*grown));
 	if (!grown)
@@ -151,8 +200,10 @@ static int add_account(struct compiler *compiler,
 	if (!entry->home)
 		return -ENOMEM;
 	compiler->account_count++;
-	r = policy_builder_account(compiler->builder, name, entry->uid,
-				   &entry->index);
+	r = take_groups(entry, passwd->pw_gid);
+	if (!r)
+		r = policy_builder_account(compiler->builder, name, entry->uid,
+					   &entry->index);
 	if (!r)
 		r = policy_builder_home(compiler->builder, entry->index,
 					entry->home);
@@ -283,7 +334,7 @@ static int read_profile(struct compiler *compiler,
 			       name, compiler->source->profiles_dir);
 		return 0;
 	}
-	file = compiler_read_file(compiler, path);
+	file = config_file_read(compiler, path);
 	if (!file)
 		return 0;
 	compiler->file = file;
@@ -355,6 +406,11 @@ int accounts_compile(struct compiler *compiler, const config_setting_t *setting)
 
 int accounts_check(struct compiler *compiler)
 {
+	/* That some are gone must not hurt the others; here there are none. */
+	if (compiler->missing && !compiler->account_count)
+		compiler_error(compiler, compiler->missing,
+			       "no account that is named exists, so nobody "
+			       "would be on a leash; write their names right");
 	for (size_t i = 0; i < compiler->account_count; i++) {
 		struct account_entry *account = &compiler->accounts[i];
 		struct report_place place =
@@ -376,7 +432,10 @@ int accounts_check(struct compiler *compiler)
 
 void accounts_free(struct compiler *compiler)
 {
-	for (size_t i = 0; i < compiler->account_count; i++)
+	for (size_t i = 0; i < compiler->account_count; i++) {
 		free(compiler->accounts[i].home);
+		free(compiler->accounts[i].groups);
+	}
 	free(compiler->accounts);
+	free(compiler->uids);
 }

@@ -2,15 +2,19 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/config/compile.h"
+#include "gatekeeper/config/accounts.h"
+#include "gatekeeper/config/compile/config_file.h"
+#include "gatekeeper/config/compile/leashed.h"
+#include "gatekeeper/config/compile/schema.h"
+#include "gatekeeper/config/compile/trust.h"
+#include "gatekeeper/config/rules/names.h"
+#include "gatekeeper/config/rules/rule_links.h"
 
 #define DATABASE_DEFAULT  "/var/lib/leash/verdicts.db"
 #define USER_DEFAULT	  "_leash"
@@ -23,76 +27,6 @@
 /* Below a `*.`: what CDNs and registries need, and tunnels find too little. */
 #define NAMES_LONGEST_DEFAULT	 64
 #define NAMES_PER_MINUTE_DEFAULT 60
-#define FILES_MAX		 256
-
-/* Who can write the file can lift the leash. */
-static bool is_trustworthy(struct compiler *compiler, const char *path)
-{
-	struct report_place place = {.file = path};
-	struct stat st;
-
-	if (stat(path, &st) < 0) {
-		report_error(compiler->report, place, "cannot be read: %s",
-			     strerror(errno));
-		return false;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		report_error(compiler->report, place, "is not a file");
-		return false;
-	}
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
-	    (st.st_mode & (S_IWGRP | S_IWOTH))) {
-		report_error(compiler->report, place,
-			     "others than root may write to it; chown root "
-			     "and chmod go-w");
-		return false;
-	}
-	return true;
-}
-
-const struct config_file *compiler_read_file(struct compiler *compiler,
-					     const char *path)
-{
-	const char *content = path;
-	struct config_file *file;
-
-	for (size_t i = 0; i < compiler->file_count; i++)
-		if (!strcmp(compiler->files[i].path, path))
-			return &compiler->files[i];
-	if (compiler->file_count == FILES_MAX) {
-		report_error(
-			compiler->report, (struct report_place){.file = path},
-			"is one file too many; there may be %d", FILES_MAX);
-		return NULL;
-	}
-	if (compiler->source->replaced &&
-	    !strcmp(path, compiler->source->replaced))
-		content = compiler->source->replacement;
-	if (!is_trustworthy(compiler, content))
-		return NULL;
-
-	file = &compiler->files[compiler->file_count];
-	file->path = strdup(path);
-	if (!file->path)
-		return NULL;
-	config_init(&file->config);
-	config_set_include_dir(&file->config, compiler->source->profiles_dir);
-	compiler->file_count++;
-	if (!config_read_file(&file->config, content)) {
-		const char *in = config_error_file(&file->config);
-		struct report_place place = {
-			.file = in && in != content && strcmp(in, content)
-					? in
-					: path,
-			.line = (unsigned int)config_error_line(&file->config),
-		};
-
-		report_error(compiler->report, place, "%s",
-			     config_error_text(&file->config));
-		return NULL;
-	}
-	return file;
-}
 
 static int read_mode(struct compiler *compiler, const config_setting_t *setting,
 		     void *context)
@@ -118,34 +52,6 @@ static int read_scope(struct compiler *compiler,
 	else
 		compiler_error(compiler, setting,
 			       "is \"%s\"; it must be \"everywhere\"", word);
-	return 0;
-}
-
-static int read_watch(struct compiler *compiler,
-		      const config_setting_t *setting, void *context)
-{
-	(void)context;
-	if (!schema_list(compiler, setting))
-		return 0;
-	for (int i = 0; i < config_setting_length(setting); i++) {
-		const config_setting_t *entry =
-			config_setting_get_elem(setting, (unsigned int)i);
-		const char *path;
-		struct stat st;
-
-		if (!schema_string(compiler, entry, &path))
-			continue;
-		if (path[0] != '/')
-			compiler_error(compiler, entry,
-				       "\"%s\" is not absolute", path);
-		else if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
-			compiler_error(compiler, entry,
-				       "\"%s\" is not a folder; name the place "
-				       "where a filesystem is mounted",
-				       path);
-		else if (policy_builder_watch(compiler->builder, path))
-			return -ENOMEM;
-	}
 	return 0;
 }
 
@@ -215,7 +121,7 @@ static int read_settings(struct compiler *compiler,
 {
 	static const struct schema_key keys[] = {
 		{"mode", read_mode},	   {"scope", read_scope},
-		{"watch", read_watch},	   {"user", read_user},
+		{"watch", NULL},	   {"user", read_user},
 		{"log", read_log},	   {"accounts", accounts_collect},
 		{"names", names_settings}, {NULL, NULL},
 	};
@@ -225,14 +131,76 @@ static int read_settings(struct compiler *compiler,
 			   NULL);
 }
 
+/* Is the folder there?  Where an account can take it away: noted. */
+static bool is_folder(struct compiler *compiler, const config_setting_t *entry,
+		      const char *path)
+{
+	struct resolved resolved;
+	bool folder;
+	int r = path[0] == '/'
+			? resolve_path(&compiler->resolver, path, &resolved)
+			: -EINVAL;
+
+	if (r == RESOLVE_LOOP) {
+		compiler_error(compiler, entry,
+			       "\"%s\" leads into a loop of symlinks at %s; "
+			       "remove that one, or name another folder",
+			       path, resolved.link);
+		return false;
+	}
+	if (r) {
+		compiler_error(compiler, entry,
+			       r == -EINVAL ? "\"%s\" is not absolute"
+					    : "\"%s\" leads nowhere",
+			       path);
+		return false;
+	}
+	folder = resolved.exists && S_ISDIR(resolved.st.st_mode);
+	resolved_done(&resolved);
+	if (!folder && (resolved.changeable || resolved.link[0]))
+		compiler_note(compiler, entry,
+			      "\"%s\" is no folder now, and an account can "
+			      "change what is there; it is not watched until "
+			      "it is one, and the policy is reloaded",
+			      path);
+	else if (!folder)
+		compiler_error(compiler, entry,
+			       "\"%s\" is not a folder; name the place where a "
+			       "filesystem is mounted",
+			       path);
+	return folder;
+}
+
+/* Of the second pass: what may be in the way depends on who is leashed. */
+static int read_watch(struct compiler *compiler,
+		      const config_setting_t *setting)
+{
+	if (!schema_list(compiler, setting))
+		return 0;
+	for (int i = 0; i < config_setting_length(setting); i++) {
+		const config_setting_t *entry =
+			config_setting_get_elem(setting, (unsigned int)i);
+		const char *path;
+
+		if (schema_string(compiler, entry, &path) &&
+		    is_folder(compiler, entry, path) &&
+		    policy_builder_watch(compiler->builder, path))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int read_rules_of(struct compiler *compiler,
 			 const struct config_file *file)
 {
 	const config_setting_t *accounts =
 		config_lookup(&file->config, "accounts");
+	const config_setting_t *watch = config_lookup(&file->config, "watch");
+	int r;
 
 	compiler->file = file;
-	return accounts ? accounts_compile(compiler, accounts) : 0;
+	r = watch ? read_watch(compiler, watch) : 0;
+	return r || !accounts ? r : accounts_compile(compiler, accounts);
 }
 
 static int is_drop_in(const struct dirent *entry)
@@ -254,7 +222,7 @@ static void read_replaced(struct compiler *compiler, const char *next)
 	const char *replaced = compiler->source->replaced;
 
 	if (replaced && (!next || strcmp(replaced, next) < 0))
-		(void)compiler_read_file(compiler, replaced);
+		(void)config_file_read(compiler, replaced);
 }
 
 /* /etc/leash.conf has its drop-ins in /etc/leash.d. */
@@ -269,6 +237,9 @@ static int read_drop_ins(struct compiler *compiler)
 	if (length > 5 && !strcmp(path + length - 5, ".conf"))
 		length -= 5;
 	snprintf(folder, sizeof(folder), "%.*s.d", (int)length, path);
+	/* Who can write to it can take away what denies. */
+	if (!trust_folder(compiler->report, folder))
+		return 0;
 	count = scandir(folder, &entries, is_drop_in, by_name);
 	if (count < 0 && errno != ENOENT && errno != ENOTDIR)
 		report_error(compiler->report,
@@ -280,7 +251,7 @@ static int read_drop_ins(struct compiler *compiler)
 		snprintf(name, sizeof(name), "%s/%s", folder,
 			 entries[i]->d_name);
 		read_replaced(compiler, name);
-		(void)compiler_read_file(compiler, name);
+		(void)config_file_read(compiler, name);
 		free(entries[i]);
 	}
 	read_replaced(compiler, NULL);
@@ -317,7 +288,7 @@ static int compile(struct compiler *compiler)
 	size_t own_files;
 	int r = 0;
 
-	(void)compiler_read_file(compiler, compiler->source->path);
+	(void)config_file_read(compiler, compiler->source->path);
 	r = read_drop_ins(compiler);
 	own_files = compiler->file_count; /* behind them come profiles */
 	for (size_t i = 0; !r && i < own_files; i++)
@@ -331,11 +302,14 @@ static int compile(struct compiler *compiler)
 		r = accounts_check(compiler);
 	if (!r)
 		r = names_default_resolvers(compiler);
+	if (!r)
+		r = rule_links_settle(compiler);
 	return r;
 }
 
 static int finish(struct compiler *compiler, uint64_t generation, int *ret_fd)
 {
+	CLEANUP(fd_close) int image = -1;
 	int r;
 
 	if (compiler->report->errors)
@@ -343,7 +317,12 @@ static int finish(struct compiler *compiler, uint64_t generation, int *ret_fd)
 	r = policy_builder_settings(compiler->builder, &compiler->settings);
 	if (r)
 		return r;
-	return policy_builder_finish(compiler->builder, generation, ret_fd);
+	r = policy_builder_finish(compiler->builder, generation, &image);
+	if (!r)
+		r = rule_links_note(compiler, image);
+	if (!r)
+		*ret_fd = STEAL_FD(image);
+	return r;
 }
 
 int config_compile(const struct config_source *source, uint64_t generation,
@@ -352,7 +331,8 @@ int config_compile(const struct config_source *source, uint64_t generation,
 	struct compiler compiler = {
 		.source = source,
 		.report = report,
-		.resolver = {.leashed = accounts_leashed},
+		.resolver = {.distrusts_user = leashed_uid,
+			     .distrusts_group = leashed_group},
 		.settings =
 			{
 				.mode = POLICY_MODE_ENFORCE,
@@ -370,7 +350,7 @@ int config_compile(const struct config_source *source, uint64_t generation,
 	int r;
 
 	compiler.resolver.context = &compiler;
-	compiler.files = calloc(FILES_MAX, sizeof(*compiler.files));
+	compiler.files = calloc(CONFIG_FILE_COUNT_MAX, sizeof(*compiler.files));
 	if (!compiler.files)
 		return -ENOMEM;
 	r = policy_builder_new(&compiler.builder);
@@ -380,6 +360,8 @@ int config_compile(const struct config_source *source, uint64_t generation,
 		r = finish(&compiler, generation, ret_fd);
 
 	policy_builder_free(compiler.builder);
+	rule_links_free(&compiler);
+	resolver_done(&compiler.resolver);
 	accounts_free(&compiler);
 	for (size_t i = 0; i < compiler.file_count; i++) {
 		config_destroy(&compiler.files[i].config);

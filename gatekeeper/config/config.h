@@ -9,27 +9,17 @@
  * there is no image.
  *
  * What it reads from the system besides: accounts and /etc/subuid, symlinks
- * in rules' paths, the resolvers in /etc/resolv.conf, and the content of programs allowed by content.  Never
- * call it in the process that answers the kernel.
+ * in rules' paths, the resolvers in /etc/resolv.conf, and the content of
+ * programs allowed by content.  Never call it in the process that answers the
+ * kernel.  Nothing that a leashed account can make there is a mistake: it is a
+ * note, and the rest of the policy stands.
  */
 
 #include <stdint.h>
 
 #include "gatekeeper/base/cleanup.h"
-#include "gatekeeper/config/report.h"
-
-struct config_source {
-	const char *path;	  /* leash.conf */
-	const char *profiles_dir; /* where `profiles` are looked up */
-	/* A drop-in, and what to read in its place, if it is not NULL. */
-	const char *replaced;
-	const char *replacement;
-};
-
-/* Expected outcome. */
-enum {
-	CONFIG_WRONG = 1, /* report says why */
-};
+#include "gatekeeper/config/compile/config_source.h"
+#include "gatekeeper/config/compile/report.h"
 
 /* Compile; on success *ret_fd is a sealed memfd, the caller's. */
 MUST_CHECK int config_compile(const struct config_source *source,

@@ -14,7 +14,7 @@
  */
 
 #include "gatekeeper/base/cleanup.h"
-#include "gatekeeper/config/report.h"
+#include "gatekeeper/config/compile/report.h"
 #include "gatekeeper/policy/image.h"
 
 struct findings_scope {

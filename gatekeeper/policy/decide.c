@@ -11,15 +11,17 @@
 #include <string.h>
 
 #include "gatekeeper/policy/glob.h"
+#include "gatekeeper/policy/image_format.h"
 
-/* More `**` patterns matching at once than this is answered by a deny. */
+/* With more `**` patterns matching at once than this, the answer is deny. */
 #define ACTIVE_MAX 256
 
 struct match {
 	uint32_t deny_pattern;
 	uint32_t read_pattern;
 	uint32_t write_pattern;
-	uint32_t deny; /* these three: at the deepest path that has any */
+	/* These three are of the deepest folder on the way that has any. */
+	uint32_t deny;
 	uint32_t read;
 	uint32_t write;
 	bool overflow;
@@ -35,7 +37,10 @@ struct walk {
 	uint32_t *next;
 };
 
-/* Of rules that say the same, one that is logged counts, and the first. */
+/*
+ * Of rules with the same effect, keep one that is logged before one that is
+ * not, and then the first written.
+ */
 static void first_of(const struct policy *policy, uint32_t *slot, uint32_t rule)
 {
 	uint8_t quiet = policy->rules[rule].quiet;
@@ -56,7 +61,8 @@ static void apply_rules(struct walk *walk, const struct policy_node *node)
 		const struct policy_rule *rule = &walk->policy->rules[i];
 		uint32_t *slot;
 
-		if (rule->until_s && rule->until_s <= walk->question->now_s)
+		if (!policy_rule_counts(walk->policy, i, walk->question->now_s,
+					walk->question->passed))
 			continue;
 		if (!rule->is_pattern && deeper) {
 			match->deny = match->read = match->write = POLICY_NONE;
@@ -254,7 +260,7 @@ static struct policy_answer judge_file(const struct policy *policy,
 		       POLICY_REASON_DEFAULT, POLICY_NONE);
 }
 
-/* The denied file itself, whatever it is called here. */
+/* The rule that denies this very file (by inode), whatever its name here. */
 static uint32_t find_inode(const struct policy *policy,
 			   const struct policy_question *question)
 {
@@ -288,12 +294,10 @@ static bool inode_denied(const struct policy *policy,
 	uint32_t rule = policy->header->inodes.count
 				? find_inode(policy, question)
 				: POLICY_NONE;
-	int64_t until_s;
 
-	if (rule == POLICY_NONE)
-		return false;
-	until_s = policy->rules[rule].until_s;
-	if (until_s && until_s <= question->now_s)
+	if (rule == POLICY_NONE ||
+	    !policy_rule_counts(policy, rule, question->now_s,
+				question->passed))
 		return false;
 	*ret = deny(policy, POLICY_REASON_INODE, rule);
 	return true;
@@ -389,7 +393,10 @@ static int decide_open(const struct policy *policy,
 		return 0;
 	}
 	if (reading.verdict == POLICY_ALLOW) {
-		/* What may be read may be opened to run: exec was asked. */
+		/*
+		 * What may be read may be opened by the kernel for an exec,
+		 * too: that exec was a question of its own, and allowed.
+		 */
 		if (question->access == POLICY_ACCESS_UNKNOWN &&
 		    writing.verdict != POLICY_ALLOW)
 			return POLICY_NEED_ACCESS;
@@ -474,7 +481,10 @@ int policy_decide(const struct policy *policy,
 	if (r)
 		return r;
 	policy_observe(policy, question->account, &answer);
-	/* What is only looked at is looked at closely: it is learned from. */
+	/*
+	 * Where denials are only observed, rules are learned from them (leash
+	 * learn), so it is worth finding out how the file is opened.
+	 */
 	if (answer.verdict == POLICY_OBSERVE &&
 	    question->kind == POLICY_KIND_OPEN &&
 	    question->access == POLICY_ACCESS_UNKNOWN)

@@ -31,7 +31,7 @@ enum policy_fact {
 	POLICY_FACT_DELETED = 1 << 2,
 	/* EXEC of a loader, by the kernel, for a program just allowed */
 	POLICY_FACT_INTERPRETER = 1 << 3,
-	/* OPEN of an ELF file by a process that is a loader */
+	/* OPEN by a loader of what may be a program */
 	POLICY_FACT_BY_LOADER = 1 << 4,
 };
 
@@ -47,6 +47,8 @@ struct policy_question {
 	uint64_t size;
 	int64_t changed_ns; /* ctime */
 	int64_t now_s;	    /* realtime */
+	/* NULL: none */
+	const struct policy_passed *passed;
 };
 
 struct policy_answer {
@@ -71,6 +73,6 @@ MUST_CHECK int policy_decide(const struct policy *policy,
 			     const struct policy_question *question,
 			     struct policy_answer *ret);
 
-/* Turn a denial into OBSERVE where the policy, account or rule only looks on. */
+/* Turn a denial into OBSERVE where policy, account or rule only look on. */
 void policy_observe(const struct policy *policy, uint32_t account,
 		    struct policy_answer *answer);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gatekeeper/policy/decide_host.h"
+#include "gatekeeper/policy/image_format.h"
 
 #define MAPPED_BITS 96
 #define QUIC_PORT   443
@@ -154,7 +155,10 @@ static struct policy_answer by_rule(const struct policy *policy,
 	return found;
 }
 
-/* The verdict when a name allows it, but what the client says does not. */
+/*
+ * Why it is denied where a name allows the address, but what the client has
+ * said does not.
+ */
 static enum policy_reason reason_against(const struct policy_flow *flow)
 {
 	if (flow->protocol == POLICY_PROTOCOL_UDP)
@@ -201,7 +205,10 @@ static int decide_connect(const struct policy *policy,
 	by_name = look_by_name(policy, flow);
 	if (by_name.needs_program)
 		return POLICY_NEED_PROGRAM;
-	/* Of several names, it may yet turn out to be the other one. */
+	/*
+	 * If another of the address's names is allowed, the client may yet say
+	 * that it wants that one.
+	 */
 	if (by_name.deny != POLICY_NONE &&
 	    (by_name.allow == POLICY_NONE || !may_say)) {
 		*ret = by_rule(policy, POLICY_DENY, by_name.deny,

@@ -25,32 +25,7 @@
 
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/policy/decide.h"
-
-/* What the client has said of the host it wants. */
-enum policy_said {
-	POLICY_SAID_UNSEEN,  /* nothing yet */
-	POLICY_SAID_NAME,    /* a name */
-	POLICY_SAID_NOTHING, /* spoke where names are said, and said none */
-	POLICY_SAID_OTHER,   /* speaks what knows no names */
-	POLICY_SAID_GARBLED, /* cannot be read */
-};
-
-struct policy_flow {
-	uint32_t account;
-	enum policy_kind kind;	       /* CONNECT or ACCEPT */
-	bool understood;	       /* false: the packet is none we know */
-	bool loopback;		       /* ACCEPT: the peer is on this machine */
-	uint32_t protocol;	       /* one of enum policy_protocol */
-	struct policy_address address; /* of the peer */
-	uint16_t port;		       /* of the peer; 0: it has none */
-	bool program_known;	       /* whether it was looked for */
-	const char *program;	  /* path; NULL: it could not be found out */
-	int64_t now_s;		  /* realtime */
-	const char *const *names; /* as of host_name_read() */
-	uint32_t name_count;
-	enum policy_said said;
-	const char *said_name; /* where said is NAME; NULL: an odd one */
-};
+#include "gatekeeper/policy/flow.h"
 
 /* Expected outcome. */
 enum {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "gatekeeper/policy/image_format.h"
+
 #define BOTH (POLICY_PROTOCOL_TCP | POLICY_PROTOCOL_UDP)
 
 /* The levels of a name, from the most specific. */
@@ -50,7 +52,9 @@ struct reaches_found decide_host_find(const struct policy *policy,
 	return found;
 }
 
-/* Could no connection to the name be anything but denied by it? */
+/*
+ * Does the rule meet every connection to the name, whatever port and program?
+ */
 static bool denies_all(const struct policy_reach *reach)
 {
 	return (reach->protocols & BOTH) == BOTH && reach->port_first == 0 &&
@@ -105,7 +109,10 @@ void policy_decide_question(const struct policy *policy, uint32_t account,
 			break;
 	} while (!answer_level(policy, first, now_s, ret));
 	ret->host = name;
-	/* `*` alone limits nothing, so there is nothing to limit. */
+	/*
+	 * Below a rule for `*` any name is allowed, so what stands before is
+	 * not limited (name_limits).
+	 */
 	ret->below = level && *level ? (size_t)(level - name) : 0;
 	policy_observe(policy, account, ret);
 }

@@ -6,6 +6,9 @@
  * Pure, as policy/decide.h is.  Among the account's rules whose pattern is
  * that of the name and whose conditions hold: any that denies, denies; else
  * the longest pattern that allows, allows; without any, the account's default.
+ * Where it cannot be told whether a rule's conditions hold, the call is refused
+ * by that rule, whatever it does: one that denies might, and one that allows is
+ * not to be had by a text that nobody can read.
  * What the arguments name and hold is judged elsewhere, by the same policy.
  */
 
@@ -15,13 +18,20 @@
 #include "gatekeeper/base/cleanup.h"
 #include "gatekeeper/policy/decide.h"
 
+enum policy_holds {
+	POLICY_HOLDS_NOT,
+	POLICY_HOLDS,
+	POLICY_HOLDS_UNKNOWN, /* it cannot be told */
+};
+
 /*
  * Does the condition hold of the call's arguments, whatever its `negated` and
  * `or_next` say?  An argument that is not there equals, contains and matches
  * nothing.
  */
-typedef bool (*policy_condition_fn)(void *context, const struct policy *policy,
-				    const struct policy_condition *condition);
+typedef enum policy_holds (*policy_condition_fn)(
+	void *context, const struct policy *policy,
+	const struct policy_condition *condition);
 
 struct policy_call {
 	uint32_t account;

@@ -2,9 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+
+#include "gatekeeper/base/hash.h"
+#include "gatekeeper/policy/image_format.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
@@ -85,7 +89,8 @@ static bool find_tables(struct policy *policy)
 #undef TABLE
 	return h->edges.count && !(h->edges.count & (h->edges.count - 1)) &&
 	       h->nets.count && !(h->nets.count & (h->nets.count - 1)) &&
-	       text_fits(policy, h->database) && text_fits(policy, h->user);
+	       text_fits(policy, h->general.database) &&
+	       text_fits(policy, h->general.user);
 }
 
 static bool accounts_fit(const struct policy *policy)
@@ -137,7 +142,10 @@ static bool trie_fits(const struct policy *policy)
 		    !index_fits(node->globs, h->globs) ||
 		    !index_fits(node->any_depth, h->nodes))
 			return false;
-		/* One step of `**`, never a chain of them. */
+		/*
+		 * Behind a `**` there is no other: decide.c takes one such step
+		 * at a time.
+		 */
 		if (node->any_depth != POLICY_NONE &&
 		    policy->nodes[node->any_depth].any_depth != POLICY_NONE)
 			return false;
@@ -302,14 +310,34 @@ struct policy *policy_free(struct policy *policy)
 	return NULL;
 }
 
-const struct policy_header *policy_header(const struct policy *policy)
+uint64_t policy_generation(const struct policy *policy)
 {
-	return policy->header;
+	return policy->header->generation;
+}
+
+enum policy_mode policy_mode_of(const struct policy *policy)
+{
+	return (enum policy_mode)policy->header->mode;
+}
+
+size_t policy_size(const struct policy *policy)
+{
+	return policy->size;
+}
+
+const struct policy_general *policy_general(const struct policy *policy)
+{
+	return &policy->header->general;
 }
 
 const char *policy_text(const struct policy *policy, struct policy_text text)
 {
 	return policy->strings + text.offset;
+}
+
+uint32_t policy_account_count(const struct policy *policy)
+{
+	return policy->header->accounts.count;
 }
 
 const struct policy_account *policy_account(const struct policy *policy,
@@ -318,10 +346,53 @@ const struct policy_account *policy_account(const struct policy *policy,
 	return &policy->accounts[account];
 }
 
+uint32_t policy_rule_count(const struct policy *policy)
+{
+	return policy->header->rules.count;
+}
+
 const struct policy_rule *policy_rule(const struct policy *policy,
 				      uint32_t rule)
 {
 	return &policy->rules[rule];
+}
+
+uint32_t policy_tool_count(const struct policy *policy)
+{
+	return policy->header->tools.count;
+}
+
+const struct policy_tool *policy_tool(const struct policy *policy,
+				      uint32_t tool)
+{
+	return &policy->tools[tool];
+}
+
+uint32_t policy_condition_count(const struct policy *policy)
+{
+	return policy->header->conditions.count;
+}
+
+const struct policy_condition *policy_condition(const struct policy *policy,
+						uint32_t condition)
+{
+	return &policy->conditions[condition];
+}
+
+uint32_t policy_uid_range_count(const struct policy *policy)
+{
+	return policy->header->uids.count;
+}
+
+const struct policy_uid_range *policy_uid_range(const struct policy *policy,
+						uint32_t i)
+{
+	return &policy->uids[i];
+}
+
+uint32_t policy_watch_count(const struct policy *policy)
+{
+	return policy->header->watch.count;
 }
 
 const char *policy_watch(const struct policy *policy, uint32_t i)
@@ -347,31 +418,58 @@ uint32_t policy_account_of(const struct policy *policy, uint32_t uid)
 	return POLICY_NONE;
 }
 
+uint32_t policy_account_meant(const struct policy *policy, const char *name,
+			      char *problem, size_t size)
+{
+	uint32_t count = policy->header->accounts.count;
+	char known[512] = "";
+
+	if (!name && count == 1)
+		return 0;
+	for (uint32_t i = 0; i < count; i++) {
+		const char *own = policy_text(policy, policy->accounts[i].name);
+		size_t length = strlen(known);
+
+		if (name && !strcmp(name, own))
+			return i;
+		snprintf(known + length, sizeof(known) - length, "%s%s",
+			 i ? ", " : "", own);
+	}
+	if (!count)
+		snprintf(problem, size, "no account is leashed");
+	else
+		snprintf(problem, size,
+			 name ? "\"%s\" is not leashed; these are: %s"
+			      : "%sthere are several; name one by "
+				"--account: %s",
+			 name ? name : "", known);
+	return POLICY_NONE;
+}
+
+bool policy_rule_counts(const struct policy *policy, uint32_t rule,
+			int64_t now_s, const struct policy_passed *passed)
+{
+	int64_t until_s = policy->rules[rule].until_s;
+
+	if (until_s && until_s <= now_s)
+		return false;
+	for (uint32_t i = 0; passed && i < passed->count; i++)
+		if (passed->rules[i] == rule)
+			return false;
+	return true;
+}
+
 bool policy_is_observed(const struct policy *policy, uint32_t account)
 {
 	return policy->header->mode == POLICY_MODE_OBSERVE ||
 	       policy->accounts[account].mode == POLICY_MODE_OBSERVE;
 }
 
-/* Seeded, so that names chosen by an agent cannot pile up in one place. */
-uint64_t policy_edge_hash(uint64_t seed, uint32_t from, uint32_t kind,
-			  const char *bytes, size_t length)
+uint64_t policy_edge_hash(uint64_t seed, uint32_t from,
+			  enum policy_edge_kind kind, const char *bytes,
+			  size_t length)
 {
-	uint64_t h = seed ^ ((uint64_t)from << 32 | kind) ^
-		     (uint64_t)length * UINT64_C(0x9e3779b97f4a7c15);
-
-	while (length) {
-		uint64_t word = 0;
-		size_t n = length < 8 ? length : 8;
-
-		memcpy(&word, bytes, n);
-		h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
-		h ^= h >> 32;
-		bytes += n;
-		length -= n;
-	}
-	h *= UINT64_C(0xc4ceb9fe1a85ec53);
-	return h ^ h >> 29;
+	return hash_bytes(hash_seed(seed, from, kind), bytes, length);
 }
 
 const struct policy_edge *policy_edge_find(const struct policy *policy,
@@ -422,7 +520,6 @@ policy_address_prefix(const struct policy_address *address, uint32_t length)
 uint64_t policy_net_hash(uint64_t seed, uint32_t account,
 			 const struct policy_address *prefix, uint32_t length)
 {
-	return policy_edge_hash(seed, account, length,
-				(const char *)prefix->bytes,
-				sizeof(prefix->bytes));
+	return hash_bytes(hash_seed(seed, account, length), prefix->bytes,
+			  sizeof(prefix->bytes));
 }

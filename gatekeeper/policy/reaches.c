@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "gatekeeper/policy/image_format.h"
+
 static bool matches(const struct policy *policy, const struct policy_flow *flow,
 		    const struct policy_reach *reach, bool *ret_needs_program)
 {
@@ -9,12 +11,17 @@ static bool matches(const struct policy *policy, const struct policy_flow *flow,
 
 	if (!(reach->protocols & flow->protocol) ||
 	    flow->port < reach->port_first || flow->port > reach->port_last ||
-	    (rule->until_s && rule->until_s <= flow->now_s))
+	    !policy_rule_counts(policy, reach->rule, flow->now_s, flow->passed))
 		return false;
 	if (!reach->program.length)
 		return true;
 	if (!flow->program_known)
 		*ret_needs_program = true;
+	/*
+	 * A program that cannot be found out could be the one that is denied.
+	 */
+	if (flow->program_known && !flow->program)
+		return rule->effect == POLICY_EFFECT_DENY;
 	return flow->program &&
 	       !strcmp(flow->program, policy_text(policy, reach->program));
 }
@@ -42,7 +49,7 @@ struct reaches_found reaches_find(const struct policy *policy,
 		else
 			first_of(&found.allow, reach->rule);
 	}
-	/* Without it, a denial would stand whatever the program is. */
+	/* Where a rule denies already, the program need not be looked for. */
 	found.needs_program &= found.deny == POLICY_NONE;
 	return found;
 }

@@ -2,14 +2,12 @@
 
 /*
  * reaches - the rules of one network or one name
- *
- * Private to decide_flow.c and decide_host.c.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gatekeeper/policy/decide_flow.h"
+#include "gatekeeper/policy/flow.h"
 
 struct reaches_found {
 	uint32_t deny; /* the first rule that does, or POLICY_NONE */

@@ -1,192 +1,221 @@
 #include "gatekeeper/policy/vocabulary.h"
 
-#include <stdbool.h>
+#include <string.h>
+
+const struct policy_kind_row policy_kinds[] = {
+	{POLICY_KIND_OPEN, POLICY_FAMILY_FILES, "open"},
+	{POLICY_KIND_LIST, POLICY_FAMILY_FILES, "list"},
+	{POLICY_KIND_EXEC, POLICY_FAMILY_PROGRAMS, "exec"},
+	{POLICY_KIND_CONNECT, POLICY_FAMILY_HOSTS, "connect"},
+	{POLICY_KIND_ACCEPT, POLICY_FAMILY_HOSTS, "accept"},
+	{POLICY_KIND_RESOLVE, POLICY_FAMILY_HOSTS, "resolve"},
+	{POLICY_KIND_CALL, POLICY_FAMILY_TOOLS, "call"},
+	{POLICY_KIND_RESULT, POLICY_FAMILY_TOOLS, "result"},
+	{POLICY_KIND_DAEMON, POLICY_FAMILY_ANY, "daemon"},
+	{.word = NULL},
+};
+
+const struct policy_reason_row policy_reasons[] = {
+	{POLICY_REASON_RULE, POLICY_FAMILY_ANY, "a rule denies it",
+	 "a rule allows it"},
+	{POLICY_REASON_DEFAULT, POLICY_FAMILY_ANY,
+	 "no rule allows it (default deny)",
+	 "no rule denies it (default allow)"},
+	{POLICY_REASON_READ_ONLY, POLICY_FAMILY_FILES,
+	 "the rule allows reading only", NULL},
+	{POLICY_REASON_INODE, POLICY_FAMILY_FILES,
+	 "another name of a file that a rule denies", NULL},
+	{POLICY_REASON_FOREIGN_MOUNT, POLICY_FAMILY_FILES,
+	 "reached through a mount that is not the host's own", NULL},
+	{POLICY_REASON_DELETED, POLICY_FAMILY_FILES,
+	 "the file was deleted; its name proves nothing", NULL},
+	{POLICY_REASON_UNKNOWN_PATH, POLICY_FAMILY_FILES,
+	 "its path could not be found out", NULL},
+	{POLICY_REASON_CONTENT, POLICY_FAMILY_PROGRAMS,
+	 "its content is not the one that was allowed", NULL},
+	{POLICY_REASON_LOADER, POLICY_FAMILY_PROGRAMS,
+	 "a program loader was to run it, and it may not be run", NULL},
+	{POLICY_REASON_INTERPRETER, POLICY_FAMILY_PROGRAMS,
+	 "the loader of a program that may run", NULL},
+	{POLICY_REASON_TOO_COMPLEX, POLICY_FAMILY_FILES,
+	 "too many patterns match at once to decide", NULL},
+	{POLICY_REASON_GATE_LOST, POLICY_FAMILY_ANY,
+	 "the gate was being replaced", NULL},
+	{POLICY_REASON_NOT_LEASHED, POLICY_FAMILY_ANY, "not a leashed account",
+	 NULL},
+	{POLICY_REASON_INBOUND, POLICY_FAMILY_HOSTS,
+	 "inbound lets nobody there connect to the account",
+	 "inbound lets others connect to the account"},
+	{POLICY_REASON_PACKET, POLICY_FAMILY_HOSTS,
+	 "the packet could not be understood", NULL},
+	{POLICY_REASON_OWNER, POLICY_FAMILY_HOSTS,
+	 "whose packet it is could not be found out", NULL},
+	{POLICY_REASON_UNSAID, POLICY_FAMILY_HOSTS,
+	 "the host is allowed by name, and the client does not say which one "
+	 "it wants",
+	 NULL},
+	{POLICY_REASON_ELSEWHERE, POLICY_FAMILY_HOSTS,
+	 "the client wants a host that was not looked up for this address, or "
+	 "is not allowed",
+	 NULL},
+	{POLICY_REASON_GARBLED, POLICY_FAMILY_HOSTS,
+	 "which host the client wants cannot be read", NULL},
+	{POLICY_REASON_QUIC, POLICY_FAMILY_HOSTS,
+	 "QUIC hides which host is wanted; TCP is tried next", NULL},
+	{POLICY_REASON_UNASKED, POLICY_FAMILY_HOSTS,
+	 "an answer to no question that the account has asked", NULL},
+	{POLICY_REASON_SPECIAL, POLICY_FAMILY_HOSTS,
+	 "the name leads to a private address that no rule allows", NULL},
+	{POLICY_REASON_LIMIT, POLICY_FAMILY_HOSTS,
+	 "more, or longer, names than the limits against tunnels let through",
+	 NULL},
+	{POLICY_REASON_LOST_FLOW, POLICY_FAMILY_HOSTS,
+	 "how the connection began was not seen, so which host it wants is not "
+	 "known",
+	 NULL},
+	{POLICY_REASON_RATE, POLICY_FAMILY_TOOLS,
+	 "called more often than the rule allows", NULL},
+	{POLICY_REASON_ARGUMENT_FILE, POLICY_FAMILY_TOOLS,
+	 "an argument names a file that the account may not open", NULL},
+	{POLICY_REASON_ARGUMENT_HOST, POLICY_FAMILY_TOOLS,
+	 "an argument names a host that the account may not reach", NULL},
+	{POLICY_REASON_ARGUMENT_PROGRAM, POLICY_FAMILY_TOOLS,
+	 "an argument names a program that the account may not run", NULL},
+	{POLICY_REASON_FOUND, POLICY_FAMILY_TOOLS,
+	 "it holds what must not pass", NULL},
+	{POLICY_REASON_UNREADABLE, POLICY_FAMILY_TOOLS,
+	 "it cannot be understood", NULL},
+	{POLICY_REASON_CHANGED, POLICY_FAMILY_TOOLS,
+	 "the tool's definition has changed, or gives orders, and nobody has "
+	 "trusted it since",
+	 NULL},
+	{POLICY_REASON_JUST_MOUNTED, POLICY_FAMILY_FILES,
+	 "its filesystem was mounted a moment ago and is not covered yet; try "
+	 "again",
+	 NULL},
+	{POLICY_REASON_CONDITION, POLICY_FAMILY_TOOLS,
+	 "whether a rule's condition holds cannot be told", NULL},
+	{POLICY_REASON_MANY_EXECS, POLICY_FAMILY_PROGRAMS,
+	 "too many programs of the account are being started; try again", NULL},
+	{.sentence = NULL},
+};
+
+struct word {
+	uint32_t number;
+	const char *text; /* NULL: the end */
+};
+
+static const struct word families[] = {
+	{POLICY_FAMILY_FILES, "files"},
+	{POLICY_FAMILY_PROGRAMS, "programs"},
+	{POLICY_FAMILY_HOSTS, "hosts"},
+	{POLICY_FAMILY_TOOLS, "tools"},
+	{.text = NULL},
+};
+
+static const struct word accesses[] = {
+	{POLICY_ACCESS_UNKNOWN, "any"},
+	{POLICY_ACCESS_READ, "read"},
+	{POLICY_ACCESS_WRITE, "write"},
+	{POLICY_ACCESS_EXEC, "exec"},
+	{.text = NULL},
+};
+
+static const struct word verdicts[] = {
+	{POLICY_ALLOW, "allow"},
+	{POLICY_DENY, "deny"},
+	{POLICY_OBSERVE, "observe"},
+	{.text = NULL},
+};
+
+static const struct word inspects[] = {
+	{POLICY_INSPECT_SECRETS, "secrets"},
+	{POLICY_INSPECT_PRIVILEGE, "privilege"},
+	{POLICY_INSPECT_REMOTE, "remote"},
+	{POLICY_INSPECT_DESTRUCTIVE, "destructive"},
+	{POLICY_INSPECT_RISKY, "risky"},
+	{POLICY_INSPECT_CARD, "card"},
+	{POLICY_INSPECT_IBAN, "iban"},
+	{POLICY_INSPECT_NATIONAL_ID, "national-id"},
+	{POLICY_INSPECT_PHONE, "phone"},
+	{POLICY_INSPECT_EMAIL, "email"},
+	{POLICY_INSPECT_ADDRESS, "address"},
+	{.text = NULL},
+};
+
+static const struct word protocols[] = {
+	{POLICY_PROTOCOL_TCP, "tcp"},	      {POLICY_PROTOCOL_UDP, "udp"},
+	{POLICY_PROTOCOL_UDPLITE, "udplite"}, {POLICY_PROTOCOL_SCTP, "sctp"},
+	{POLICY_PROTOCOL_ICMP, "icmp"},	      {.text = NULL},
+};
+
+static const char *find(const struct word *words, uint32_t number)
+{
+	for (; words->text; words++)
+		if (words->number == number)
+			return words->text;
+	return "?";
+}
 
 const char *policy_kind_word(uint32_t kind)
 {
-	switch ((enum policy_kind)kind) {
-	case POLICY_KIND_OPEN:
-		return "open";
-	case POLICY_KIND_LIST:
-		return "list";
-	case POLICY_KIND_EXEC:
-		return "exec";
-	case POLICY_KIND_DAEMON:
-		return "daemon";
-	case POLICY_KIND_CONNECT:
-		return "connect";
-	case POLICY_KIND_ACCEPT:
-		return "accept";
-	case POLICY_KIND_RESOLVE:
-		return "resolve";
-	case POLICY_KIND_CALL:
-		return "call";
-	case POLICY_KIND_RESULT:
-		return "result";
-	}
+	for (const struct policy_kind_row *row = policy_kinds; row->word; row++)
+		if (row->kind == kind)
+			return row->word;
 	return "?";
+}
+
+uint32_t policy_kind_read(const char *word)
+{
+	for (const struct policy_kind_row *row = policy_kinds; row->word; row++)
+		if (!strcmp(row->word, word))
+			return row->kind;
+	return 0;
+}
+
+const char *policy_family_word(uint32_t family)
+{
+	return find(families, family);
 }
 
 const char *policy_access_word(uint32_t access)
 {
-	switch ((enum policy_access)access) {
-	case POLICY_ACCESS_UNKNOWN:
-		return "any";
-	case POLICY_ACCESS_READ:
-		return "read";
-	case POLICY_ACCESS_WRITE:
-		return "write";
-	case POLICY_ACCESS_EXEC:
-		return "exec";
-	}
-	return "?";
+	return find(accesses, access);
 }
 
 const char *policy_verdict_word(uint32_t verdict)
 {
-	switch ((enum policy_verdict)verdict) {
-	case POLICY_ALLOW:
-		return "allow";
-	case POLICY_DENY:
-		return "deny";
-	case POLICY_OBSERVE:
-		return "observe";
-	}
-	return "?";
+	return find(verdicts, verdict);
 }
 
 const char *policy_inspect_word(uint32_t kind)
 {
-	switch ((enum policy_inspect_kind)kind) {
-	case POLICY_INSPECT_SECRETS:
-		return "secrets";
-	case POLICY_INSPECT_PRIVILEGE:
-		return "privilege";
-	case POLICY_INSPECT_REMOTE:
-		return "remote";
-	case POLICY_INSPECT_DESTRUCTIVE:
-		return "destructive";
-	case POLICY_INSPECT_RISKY:
-		return "risky";
-	case POLICY_INSPECT_CARD:
-		return "card";
-	case POLICY_INSPECT_IBAN:
-		return "iban";
-	case POLICY_INSPECT_NATIONAL_ID:
-		return "national-id";
-	case POLICY_INSPECT_PHONE:
-		return "phone";
-	case POLICY_INSPECT_EMAIL:
-		return "email";
-	case POLICY_INSPECT_ADDRESS:
-		return "address";
-	case POLICY_INSPECT_KINDS:
-		break;
-	}
-	return "?";
+	return find(inspects, kind);
 }
 
 const char *policy_protocol_word(uint32_t protocol)
 {
-	switch ((enum policy_protocol)protocol) {
-	case POLICY_PROTOCOL_TCP:
-		return "tcp";
-	case POLICY_PROTOCOL_UDP:
-		return "udp";
-	case POLICY_PROTOCOL_UDPLITE:
-		return "udplite";
-	case POLICY_PROTOCOL_SCTP:
-		return "sctp";
-	case POLICY_PROTOCOL_ICMP:
-		return "icmp";
-	case POLICY_PROTOCOL_ALL:
-		break;
-	}
-	return "?";
+	return find(protocols, protocol);
 }
 
 const char *policy_reason_text(uint32_t reason, uint32_t verdict)
 {
-	bool allowed = verdict == POLICY_ALLOW;
+	const struct policy_reason_row *row = policy_reasons;
 
-	switch ((enum policy_reason)reason) {
-	case POLICY_REASON_RULE:
-		return allowed ? "a rule allows it" : "a rule denies it";
-	case POLICY_REASON_DEFAULT:
-		return allowed ? "no rule denies it (default allow)"
-			       : "no rule allows it (default deny)";
-	case POLICY_REASON_READ_ONLY:
-		return "the rule allows reading only";
-	case POLICY_REASON_INODE:
-		return "another name of a file that a rule denies";
-	case POLICY_REASON_FOREIGN_MOUNT:
-		return "reached through a mount that is not the host's own";
-	case POLICY_REASON_DELETED:
-		return "the file was deleted; its name proves nothing";
-	case POLICY_REASON_UNKNOWN_PATH:
-		return "its path could not be found out";
-	case POLICY_REASON_CONTENT:
-		return "its content is not the one that was allowed";
-	case POLICY_REASON_LOADER:
-		return "a program loader was to run it, and it may not be run";
-	case POLICY_REASON_INTERPRETER:
-		return "the loader of a program that may run";
-	case POLICY_REASON_TOO_COMPLEX:
-		return "too many patterns match at once to decide";
-	case POLICY_REASON_GATE_LOST:
-		return "the gate was being replaced";
-	case POLICY_REASON_NOT_LEASHED:
-		return "not a leashed account";
-	case POLICY_REASON_INBOUND:
-		return allowed ? "inbound lets others connect to the account"
-			       : "inbound lets nobody there connect to the "
-				 "account";
-	case POLICY_REASON_PACKET:
-		return "the packet could not be understood";
-	case POLICY_REASON_OWNER:
-		return "whose packet it is could not be found out";
-	case POLICY_REASON_UNSAID:
-		return "the host is allowed by name, and the client does not "
-		       "say which one it wants";
-	case POLICY_REASON_ELSEWHERE:
-		return "the client wants a host that was not looked up for "
-		       "this address, or is not allowed";
-	case POLICY_REASON_GARBLED:
-		return "which host the client wants cannot be read";
-	case POLICY_REASON_QUIC:
-		return "QUIC hides which host is wanted; TCP is tried next";
-	case POLICY_REASON_UNASKED:
-		return "an answer to no question that the account has asked";
-	case POLICY_REASON_SPECIAL:
-		return "the name leads to a private address that no rule "
-		       "allows";
-	case POLICY_REASON_LIMIT:
-		return "more, or longer, names than the limits against tunnels "
-		       "let through";
-	case POLICY_REASON_LOST_FLOW:
-		return "how the connection began was not seen, so which host "
-		       "it wants is not known";
-	case POLICY_REASON_RATE:
-		return "called more often than the rule allows";
-	case POLICY_REASON_ARGUMENT_FILE:
-		return "an argument names a file that the account may not "
-		       "open";
-	case POLICY_REASON_ARGUMENT_HOST:
-		return "an argument names a host that the account may not "
-		       "reach";
-	case POLICY_REASON_ARGUMENT_PROGRAM:
-		return "an argument names a program that the account may not "
-		       "run";
-	case POLICY_REASON_FOUND:
-		return "it holds what must not pass";
-	case POLICY_REASON_UNREADABLE:
-		return "it cannot be understood";
-	case POLICY_REASON_CHANGED:
-		return "the tool's definition has changed, or gives "
-		       "orders, and nobody has trusted it since";
-	case POLICY_REASON_JUST_MOUNTED:
-		return "its filesystem was mounted a moment ago and is not "
-		       "covered yet; try again";
-	}
-	return "?";
+	while (row->sentence && row->reason != reason)
+		row++;
+	if (!row->sentence)
+		return "?";
+	return verdict == POLICY_ALLOW && row->allowed ? row->allowed
+						       : row->sentence;
+}
+
+uint32_t policy_reason_read(const char *sentence)
+{
+	for (const struct policy_reason_row *row = policy_reasons;
+	     row->sentence; row++)
+		if (!strcmp(row->sentence, sentence) ||
+		    (row->allowed && !strcmp(row->allowed, sentence)))
+			return row->reason;
+	return 0;
 }

@@ -24,6 +24,15 @@ enum policy_kind {
 	POLICY_KIND_RESULT,   /* be shown what came of a call */
 };
 
+/* What a question is about; each but ANY has a view of the log. */
+enum policy_family {
+	POLICY_FAMILY_ANY,
+	POLICY_FAMILY_FILES,
+	POLICY_FAMILY_PROGRAMS,
+	POLICY_FAMILY_HOSTS,
+	POLICY_FAMILY_TOOLS,
+};
+
 /* How a file is opened; UNKNOWN until it has been worth finding out. */
 enum policy_access {
 	POLICY_ACCESS_UNKNOWN = 0,
@@ -76,6 +85,8 @@ enum policy_reason {
 	POLICY_REASON_UNREADABLE,	/* the call cannot be understood */
 	POLICY_REASON_CHANGED,		/* the tool is not what it was */
 	POLICY_REASON_JUST_MOUNTED,	/* and not covered yet */
+	POLICY_REASON_CONDITION,	/* whether it holds cannot be told */
+	POLICY_REASON_MANY_EXECS,	/* no room to remember another */
 };
 
 /* What a rule does; a rule of `programs` is never asked about files. */
@@ -143,8 +154,30 @@ enum policy_operator {
 	POLICY_OPERATOR_GLOB,
 };
 
+/*
+ * All kinds and all reasons there are, in the order in which people are told
+ * of them; whatever else lists them - the log's views, manual pages,
+ * completions - is held against these by tests.
+ */
+struct policy_kind_row {
+	enum policy_kind kind;
+	enum policy_family family;
+	const char *word; /* NULL: the end */
+};
+
+struct policy_reason_row {
+	enum policy_reason reason;
+	enum policy_family family; /* of what it is said */
+	const char *sentence;	   /* NULL: the end */
+	const char *allowed;	   /* where the answer is yes; NULL: likewise */
+};
+
+extern const struct policy_kind_row policy_kinds[];
+extern const struct policy_reason_row policy_reasons[];
+
 /* The word for each, as in the log and in --json; "?" for another number. */
 const char *policy_kind_word(uint32_t kind);
+const char *policy_family_word(uint32_t family);
 const char *policy_access_word(uint32_t access);
 const char *policy_verdict_word(uint32_t verdict);
 const char *policy_protocol_word(uint32_t protocol);
@@ -152,3 +185,7 @@ const char *policy_inspect_word(uint32_t kind);
 
 /* The sentence behind a reason: "no rule allows it (default deny)". */
 const char *policy_reason_text(uint32_t reason, uint32_t verdict);
+
+/* The number of a word, or of a sentence of either verdict; 0: none. */
+uint32_t policy_kind_read(const char *word);
+uint32_t policy_reason_read(const char *sentence);

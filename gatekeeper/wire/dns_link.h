@@ -51,7 +51,7 @@ struct dns_link_told {
 	uint16_t question_end; /* offset of what follows the question */
 	uint8_t response_code;
 	uint8_t has_edns;
-	/* As it is written, lower case; odd bytes are escaped, "" is the root. */
+	/* As it is written, lower case; odd bytes escaped; "" is the root. */
 	char name[DNS_LINK_NAME_SIZE];
 	uint32_t count; /* of records that follow; only these are sent */
 	struct dns_link_record records[DNS_LINK_RECORDS_MAX];

@@ -4,15 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool make_room(struct fields *fields, size_t more)
+#define CUT FIELDS_CUT "=yes"
+
+static bool grow(struct fields *fields, size_t wanted)
 {
-	size_t wanted = fields->length + more;
 	char *grown;
 
-	if (wanted > FIELDS_MAX) {
-		fields->failed = true;
-		return false;
-	}
 	if (wanted <= fields->room)
 		return true;
 	wanted = wanted * 2 < 512 ? 512 : wanted * 2;
@@ -24,6 +21,26 @@ static bool make_room(struct fields *fields, size_t more)
 	fields->bytes = grown;
 	fields->room = wanted;
 	return true;
+}
+
+/* Whoever reads it is to know that there was more. */
+static void cut(struct fields *fields)
+{
+	bool said = fields->failed;
+
+	fields->failed = true;
+	if (said || !grow(fields, fields->length + sizeof(CUT)))
+		return;
+	memcpy(fields->bytes + fields->length, CUT, sizeof(CUT));
+	fields->length += sizeof(CUT);
+}
+
+static bool make_room(struct fields *fields, size_t more)
+{
+	if (fields->length + more <= FIELDS_MAX - sizeof(CUT))
+		return grow(fields, fields->length + more);
+	cut(fields);
+	return false;
 }
 
 void fields_put(struct fields *fields, const char *key, const char *value)

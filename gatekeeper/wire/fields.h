@@ -17,7 +17,7 @@ struct fields {
 	char *bytes; /* owned, unless viewed */
 	size_t length;
 	size_t room; /* 0: viewed */
-	bool failed; /* no memory, or too long: what was put last is missing */
+	bool failed; /* no memory, or too long: something is missing */
 };
 
 struct fields_cursor {
@@ -29,6 +29,9 @@ struct fields_cursor {
 
 /* The most that one message holds. */
 #define FIELDS_MAX 60000
+
+/* Is there where it was to be more: the first that did not fit is missing. */
+#define FIELDS_CUT "cut"
 
 void fields_put(struct fields *fields, const char *key, const char *value);
 __attribute__((format(printf, 3, 4))) void

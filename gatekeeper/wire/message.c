@@ -99,7 +99,7 @@ int message_receive(int end, struct message *ret, int *ret_fd)
 	if (n == 0)
 		return MESSAGE_CLOSED;
 	if (n != sizeof(message) || (header.msg_flags & MSG_TRUNC) ||
-	    message.type < MESSAGE_POLICY || message.type > MESSAGE_PONG)
+	    message.type < MESSAGE_POLICY || message.type >= MESSAGE_TYPES)
 		return MESSAGE_MALFORMED;
 	*ret = message;
 	*ret_fd = STEAL_FD(fd);

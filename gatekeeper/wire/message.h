@@ -19,16 +19,21 @@ enum message_type {
 	MESSAGE_GO,	    /* begin to answer */
 	MESSAGE_STOP,	    /* finish what is under way and exit */
 	MESSAGE_PING,	    /* answer with MESSAGE_PONG and this value */
+	MESSAGE_GROUP,	    /* file gates: with the fanotify group */
+	MESSAGE_SETTLE,	    /* fallback: answer what this gate_table owes */
 	/* helper to gatekeeper */
 	MESSAGE_READY,	/* started, and confined */
 	MESSAGE_LOADED, /* value: the generation now in force */
 	MESSAGE_FAILED, /* value: the errno that kept it from loading */
 	MESSAGE_PONG,
+	MESSAGE_ANSWERS, /* file gate about answers, by generation value */
+	MESSAGE_DIED,	 /* file gate about, with this wait status */
+	MESSAGE_TYPES,
 };
 
 struct message {
 	uint32_t type;
-	uint32_t zero;
+	uint32_t about; /* a process */
 	uint64_t value;
 };
 

@@ -20,7 +20,7 @@
 #define NET_MEMORY_FLOW_SETS 512
 #define NET_MEMORY_WAYS	     16
 
-/* An address that an account has looked up a name for (nfqueue/pins.h). */
+/* An address that an account was told for a name (nfqueue/names/pins.h). */
 struct net_pin {
 	_Atomic int64_t expires_s; /* 0: free */
 	uint32_t uid;		   /* the account's */
@@ -28,12 +28,14 @@ struct net_pin {
 	char name[HOST_NAME_SIZE];
 };
 
-/* A flow that was allowed by a name (nfqueue/flow_names.h). */
+/* A flow that was allowed by a name (nfqueue/names/flow_names.h). */
 struct net_named_flow {
 	_Atomic int64_t used_s; /* 0: free */
 	uint32_t uid;
 	uint32_t protocol; /* enum policy_protocol */
 	uint32_t said;	   /* enum policy_said */
+	uint32_t arriving; /* it has not all reached the other side */
+	uint32_t heard_to; /* the sequence number behind it */
 	struct policy_address source;
 	struct policy_address destination;
 	uint16_t source_port;

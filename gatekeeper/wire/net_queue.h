@@ -16,7 +16,7 @@
  * port of a flow that has ended, while the kernel still knows it, is judged
  * unless it is the same account.  Values come round again after NET_MARK_CYCLE
  * reloads, and with every gatekeeper: before that, what flows carry is made
- * stale (gatekeeper/flow_marks.h).
+ * stale (gatekeeper/net/flow_marks.h).
  */
 
 #include <stdint.h>

@@ -27,6 +27,19 @@
  *       -> {"withheld": [null, "a reason", ...]}: null may be shown
  *   {"ask": "event", "event": "SessionStart", "detail": "..."}
  *       for the log alone
+ *   {"ask": "explain", "kind": "open", "list", "exec" or "connect", ...}
+ *       would it be allowed, and why (toolcall/explain.h); nothing is written
+ *       down.  All are texts, numbers in digits: inodes are too big for JSON's.
+ *       path, access (read, write), device, inode, size, changed_ns
+ *       host, port, protocol, address, program
+ *       account  for root and the group leash; an account's own
+ *       -> {"verdict", "reason", "account", "mode": "enforce" or "observe",
+ *           "rule", "origin", "note", "until": a number,
+ *           "others": [{"origin", "verdict", "rule"}], next in turn, up to 8,
+ *           "fix": what would change a no: "allow", "undo N", "edit ORIGIN",
+ *           "resolve": for a host's name: may it be asked for}
+ *       Without account, it is not answered, and reason says why.  A text that
+ *       is no UTF-8 stands under KEY_hex instead, in hexadecimal.
  *   {"ask": "pending", "account": "puppy"}
  *       root: definitions that are withheld and could be trusted
  *       -> {"pending": [{server, tool, why, before, now, digest}]}

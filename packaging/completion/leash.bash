@@ -50,7 +50,7 @@ _leash()
 	deny) options="file program host tool --account --for --why --protocol
 		--program --dry-run --json" ;;
 	undo) options="--dry-run --json" ;;
-	mode) options="observe enforce --account --why --json" ;;
+	mode) options="observe enforce --account --why --dry-run --json" ;;
 	learn) options="--account --since --refused --apply --json" ;;
 	reload) options="--json" ;;
 	tools) options="install list trust claude codex copilot cursor --undo

@@ -19,6 +19,8 @@
 #include "gatekeeper/policy/image.h"
 #include "store/drain.h"
 
+#define NOBODY 65534
+
 static long countdown = -1; /* allocations until one fails; < 0: none does */
 
 void *__real_malloc(size_t size);
@@ -58,11 +60,16 @@ char *__wrap_strdup(const char *text)
 	return fails_now() ? NULL : __real_strdup(text);
 }
 
-static const char text[] =
+/* %1$s: a symlink that the account could change, if we are root. */
+static const char form[] =
 	"user = \"daemon\"; watch = [ \"/\" ]; accounts = ( { account = "
 	"\"nobody\"; files = { read = ( \"/srv\", { path = \"/usr\"; name = "
-	"\"n\"; reason = \"r\"; } ); deny = [ \"**/*.pem\", \"/etc/passwd\", "
-	"\"/a/[b]/**\" ]; }; programs = { list = [ \"/usr/bin\" ]; }; } );";
+	"\"n\"; reason = \"r\"; }, \"%1$s/read\" ); deny = [ \"**/*.pem\", "
+	"\"/etc/passwd\", \"/a/[b]/**\", \"%1$s/deny\" ]; }; programs = { "
+	"list = [ \"/usr/bin\" ]; hash = ( { path = \"%1$s/passwd\"; sha256 = "
+	"\"0000000000000000000000000000000000000000000000000000000000000000\"; "
+	"} ); }; } );";
+static char text[2048];
 
 /* 0: it worked; 1: it said that it could not. */
 static int try_config(void)
@@ -135,12 +142,17 @@ static int run(const char *name, int (*attempt)(void))
 
 int main(void)
 {
-	char folder[] = "/tmp/leash-fault-XXXXXX";
+	char folder[] = "/tmp/leash-fault-XXXXXX", link[64];
 	int failed;
 
 	if (!mkdtemp(folder) || !freopen("/dev/null", "w", stderr))
 		return 2;
 	snprintf(database, sizeof(database), "%s/v.db", folder);
+	snprintf(link, sizeof(link), "%s/link", folder);
+	snprintf(text, sizeof(text), form, link);
+	if (symlink("/etc", link) ||
+	    (geteuid() == 0 && lchown(link, NOBODY, NOBODY)))
+		return 2;
 	failed = run("configuration", try_config) + run("store", try_store);
 	puts("1..2");
 	for (int i = 0; i < 3; i++) {
@@ -150,6 +162,7 @@ int main(void)
 		snprintf(path, sizeof(path), "%s%s", database, suffixes[i]);
 		unlink(path);
 	}
+	unlink(link);
 	rmdir(folder);
 	return failed ? 1 : 0;
 }

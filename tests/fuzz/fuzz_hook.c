@@ -4,24 +4,29 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tools/hook_formats.h"
-#include "tools/settings_edit.h"
+#include "tools/hook/hook_formats.h"
+#include "tools/lib/settings_edit.h"
 
 static void ask(const struct hook_format *format, const json_t *input)
 {
-	static const struct hook_verdict verdicts[] = {
+	json_t *changed = json_object();
+	const struct hook_verdict verdicts[] = {
 		{true, "no", NULL},
 		{false, "yes", NULL},
+		{false, "yes", changed},
 	};
 	struct hook_question question = {.input = input};
 
-	if (!format->read(input, &question))
+	if (!format->read(input, &question)) {
+		json_decref(changed);
 		return;
+	}
 	if (!question.request || !question.event ||
 	    !json_object_get(question.request, "ask"))
 		abort();
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 3; i++)
 		json_decref(format->answer(&question, &verdicts[i]));
+	json_decref(changed);
 	json_decref(question.request);
 	json_decref(question.then);
 }

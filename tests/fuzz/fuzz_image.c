@@ -6,6 +6,7 @@
 #include "gatekeeper/policy/decide_flow.h"
 #include "gatekeeper/policy/decide_tool.h"
 #include "gatekeeper/policy/decide_host.h"
+#include "gatekeeper/policy/places.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const paths[] = {
@@ -69,12 +70,13 @@ static void ask_network(const struct policy *policy, uint32_t account)
 	(void)!policy_decide_flow(policy, &flow, &answer);
 }
 
-static bool holds(void *context, const struct policy *policy,
-		  const struct policy_condition *condition)
+static enum policy_holds holds(void *context, const struct policy *policy,
+			       const struct policy_condition *condition)
 {
 	(void)context;
-	return strlen(policy_text(policy, condition->field)) <
-	       strlen(policy_text(policy, condition->value));
+	return (strlen(policy_text(policy, condition->field)) +
+		strlen(policy_text(policy, condition->value))) %
+	       3;
 }
 
 static void ask_tools(const struct policy *policy, uint32_t account)
@@ -88,11 +90,21 @@ static void ask_tools(const struct policy *policy, uint32_t account)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		call.tool = names[i];
 		policy_decide_tool(policy, &call, &answer, &tool);
-		if (tool != POLICY_NONE &&
-		    tool >= policy_header(policy)->tools.count)
+		if (tool != POLICY_NONE && tool >= policy_tool_count(policy))
 			abort();
 		(void)policy_offers_tool(policy, account, names[i], 0);
 	}
+}
+
+static void look_at(void *context, const struct policy_place *place)
+{
+	const struct policy *policy = context;
+
+	if (place->rule >= policy_rule_count(policy) ||
+	    place->account >= policy_account_count(policy))
+		abort();
+	if (place->kind != POLICY_PLACE_NET)
+		(void)!strlen(place->text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -104,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(aligned, data, size);
 	if (policy_view(aligned, size, &policy) == 0) {
-		uint32_t count = policy_header(policy)->accounts.count;
+		uint32_t count = policy_account_count(policy);
 
 		for (uint32_t i = 0; i < count && i < 4; i++) {
 			ask(policy, i);
@@ -112,6 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			ask_tools(policy, i);
 		}
 		(void)policy_account_of(policy, 1000);
+		(void)!policy_places(policy, look_at, policy);
 	}
 	policy_free(policy);
 	free(aligned);

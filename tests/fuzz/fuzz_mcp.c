@@ -9,12 +9,12 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tools/mcp_judge.h"
-#include "tools/tool_client.h"
+#include "tools/mcp/mcp_judge.h"
+#include "tools/lib/tool_client.h"
 
 static unsigned int turn, asked;
 
-/* In place of tools/tool_client.c. */
+/* In place of tools/lib/tool_client.c. */
 json_t *tool_client_ask(struct tool_client *client, const json_t *request,
 			const char **ret_problem)
 {

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nfqueue/packet.h"
-#include "nfqueue/queue.h"
-#include "nfqueue/refusal.h"
+#include "nfqueue/packets/packet.h"
+#include "nfqueue/packets/queue.h"
+#include "nfqueue/packets/refusal.h"
 #include "tests/fuzz/fuzz.h"
 
 static void try_packet(const void *bytes, size_t length)

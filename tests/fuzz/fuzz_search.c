@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "toolcall/decode.h"
-#include "toolcall/search.h"
+#include "toolcall/search/decode.h"
+#include "toolcall/search/search.h"
 
 struct text {
 	struct search *search;

@@ -8,12 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fanotify/mount_table.h"
+#include "gatekeeper/system/mount_table.h"
 #include "fanotify/syscall_access.h"
 #include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/escape.h"
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/base/process.h"
+#include "gatekeeper/system/process.h"
 #include "gatekeeper/wire/message.h"
 #include "gatekeeper/wire/record.h"
 #include "tests/fuzz/fuzz.h"

@@ -17,8 +17,9 @@
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/config/config.h"
 #include "gatekeeper/config/findings.h"
-#include "gatekeeper/firewall_text.h"
+#include "gatekeeper/net/firewall_text.h"
 #include "gatekeeper/policy/decide.h"
+#include "gatekeeper/policy/decide_flow.h"
 #include "gatekeeper/policy/decide_host.h"
 
 static struct policy_question parse(char *line)

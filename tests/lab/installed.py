@@ -360,6 +360,34 @@ def restarts():
     print(f"# a restart takes {time.monotonic() - begin:.2f} s")
 
 
+def sleeps():
+    """By systemd's own program, as far as the kernel's test of it goes."""
+    if not os.path.exists("/sys/power/pm_test"):
+        check("this kernel can try to sleep", not EMULATED)
+        return
+    for path, value in (("/sys/power/pm_test", "freezer"),
+                        ("/sys/module/suspend/parameters/pm_test_delay", "0")):
+        with open(path, "w") as out:
+            out.write(value)
+    sh("systemd-run --quiet --unit=busy --uid=agent /bin/sh -c "
+       f"'while :; do cat {OPEN}; cat {SECRET}; done > /srv/agent/busy'")
+    begin = time.time()
+    for _ in range(3):
+        runs("the machine sleeps", "/lib/systemd/systemd-sleep suspend")
+    since = sh(f"journalctl -b -o cat -u leash --since=@{int(begin)}")[1]
+    equal("the accounts are frozen and go on, each time", [
+        since.count(words) for words in ("going to sleep: ", "awake: ")],
+        [3, 3])
+    equal("its service has not ended",
+          sh("systemctl is-active busy")[1].strip(), "active")
+    sh("systemctl stop busy")
+    check("it was let do what it may, and nothing else",
+          set(read("/srv/agent/busy").splitlines()) == {"fine"})
+    held("after sleep", ("su",))
+    with open("/sys/power/pm_test", "w") as out:
+        out.write("none")
+
+
 def own_test():
     """The package's autopkgtest."""
     if os.path.exists("/job/main"):
@@ -632,7 +660,7 @@ PHASES = {
              first_login],
             [after_boot, broken, beside, beside_services, name_services,
              removal]],
-    True: [[after_boot, network, tools, restarts, removal]],
+    True: [[after_boot, network, tools, sleeps, restarts, removal]],
 }
 
 if sys.argv[1:] == ["before"]:

@@ -8,9 +8,12 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import traceback
 
@@ -42,9 +45,15 @@ accounts = ( {{
 
 
 def write_config(text, path=CONFIG):
-    with open(path + ".new", "w") as out:
+    with open(path + ".new", "w", errors="surrogateescape") as out:
         out.write(text)
     os.rename(path + ".new", path)
+
+
+def find(name, *options):
+    out = subprocess.run(["pgrep", "-x", name, *options],
+                         capture_output=True, text=True).stdout
+    return [int(pid) for pid in out.split()]
 
 
 class Gatekeeper:
@@ -73,19 +82,29 @@ class Gatekeeper:
                     f"gatekeeper did not say {words!r}:\n{self.words()}")
             time.sleep(0.005)
 
+    def live(self):
+        """The last generation that was said to be live."""
+        return max(map(int, re.findall(r"generation (\d+) live",
+                                       self.words())), default=0)
+
     def reload(self, text):
         write_config(text)
-        # leash, and rules that end, reload too.
-        last = re.findall(r"generation (\d+) live", self.words())
-        self.generation = max([self.generation, *map(int, last)]) + 1
+        # leash, and rules that end, reload too; two at once become one.
+        self.generation = max(self.generation, self.live()) + 1
         self.process.send_signal(signal.SIGHUP)
-        self.wait_for(f"generation {self.generation} live")
+        end = time.monotonic() + PATIENCE_S
+        while self.live() < self.generation:
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise AssertionError(f"generation {self.generation} does not "
+                                     f"come:\n{self.words()}")
+            time.sleep(0.005)
+        self.generation = self.live()
 
     def pids(self, name):
-        out = subprocess.run(["pgrep", "-x", name, "-P",
-                              str(self.process.pid)],
-                             capture_output=True, text=True).stdout
-        return [int(pid) for pid in out.split()]
+        """Its helpers of that name; file gates are its grandchildren."""
+        parents = ",".join(map(str, [self.process.pid] + find(
+            "leash-fan-main", "-P", str(self.process.pid))))
+        return find(name, "-P", parents)
 
     def active(self):
         """The pid of the gate that answers, as last said."""
@@ -101,6 +120,201 @@ class Gatekeeper:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
+
+
+def of_process(pid):
+    """Its name and state, from /proc alone; None where it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            head, _, tail = file.read().rpartition(")")
+    except OSError:
+        return None
+    state, parent = tail.split()[:2]
+    return head.split("(", 1)[1], state, int(parent)
+
+
+def our_processes():
+    """Every process of ours that lives: (pid, name, state, parent)."""
+    found = []
+    for entry in os.listdir("/proc"):
+        about = of_process(entry) if entry.isdigit() else None
+        if about and about[1] not in "ZX" and \
+                (about[0] == "gatekeeper" or about[0].startswith("leash-")):
+            found.append((int(entry), *about))
+    return found
+
+
+class Service:
+    """gatekeeper as systemd keeps it (leash.service): started again 200 ms
+    after its death, killed by the watchdog when it has said nothing for long.
+
+    It forks by itself, since subprocess waits for the exec, which may have to
+    wait for the gates."""
+
+    def __init__(self, text, log="/mnt/gatekeeper.log", watchdog_s=10):
+        write_config(text)
+        self.log_path, self.watchdog_s = log, watchdog_s
+        self.log = open(log, "a+")
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind("\0leash-notify")
+        self.notify.settimeout(0.01)
+        self.environment = dict(os.environ, NOTIFY_SOCKET="@leash-notify",
+                                WATCHDOG_USEC=str(int(watchdog_s * 1e6)))
+        self.pid, self.starts, self.statuses = None, 0, []
+        self.ready = self.ending = False
+        self.thread = threading.Thread(target=self.keep, daemon=True)
+        self.start()
+        self.thread.start()
+        self.wait_ready()
+
+    def words(self):
+        """Of it and its helpers; opens nothing."""
+        size = os.fstat(self.log.fileno()).st_size
+        return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
+
+    def start(self):
+        self.starts += 1
+        self.ready, self.heard = False, time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            for end in (1, 2):
+                os.dup2(self.log.fileno(), end)
+            os.execve("/usr/sbin/gatekeeper",
+                      ["gatekeeper", "--foreground", "--fall-back",
+                       "--config", CONFIG], self.environment)
+        self.pid = pid
+
+    def keep(self):
+        start_at = None
+        while not self.ending:
+            try:
+                said = self.notify.recv(4096)
+                self.heard = time.monotonic()
+                self.ready |= said.startswith(b"READY=1")
+            except OSError:
+                pass
+            now = time.monotonic()
+            if self.pid and now - self.heard > \
+                    (self.watchdog_s if self.ready else 60):
+                os.kill(self.pid, signal.SIGKILL)
+            if self.pid:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.statuses.append(status)
+                    self.pid, self.ready, start_at = None, False, now + 0.2
+            elif now >= start_at:
+                self.start()
+
+    def wait_ready(self, seconds=30):
+        end = time.monotonic() + seconds
+        while not self.ready:
+            if time.monotonic() > end:
+                raise AssertionError(f"not ready:\n{self.words()[-4000:]}")
+            time.sleep(0.01)
+
+    def children(self, name, of=None):
+        parents = of or [self.pid]
+        return [pid for pid, its, state, parent in our_processes()
+                if its == name and parent in parents]
+
+    def gates(self):
+        """Its main process, the gate that answers, the spare; None for
+        none."""
+        mains = self.children("leash-fan-main")
+        found = sorted(self.children("leash-fanotify", mains or [-1]))
+        said = re.findall(r"file gate (\d+) answers", self.words()[-20000:])
+        answering = int(said[-1]) if said else None
+        spares = [pid for pid in found if pid != answering]
+        return (mains[-1] if mains else None,
+                answering if answering in found else None,
+                spares[0] if spares else None)
+
+    def is_whole(self):
+        """All are there, and none of those that answer is stopped."""
+        if not self.pid or not self.ready:
+            return False
+        states = {pid: state for pid, _, state, _ in our_processes()}
+        return all(pid in states and states[pid] not in "Tt"
+                   for pid in (self.pid, *self.gates()))
+
+    def wait_whole(self, seconds=30):
+        """When it was; None: it was not."""
+        end = time.monotonic() + seconds
+        while not self.is_whole():
+            if time.monotonic() > end:
+                return None
+            time.sleep(0.02)
+        return time.monotonic()
+
+    def stop(self):
+        self.ending = True
+        self.thread.join()
+        os.kill(self.pid, signal.SIGTERM)
+        return os.waitpid(self.pid, 0)[1]
+
+
+def echo():
+    """A process of root's that sends back what it gets, as a gate would and
+    with a gate's priority, and the two ends of it."""
+    inner_in, outer_in = os.pipe()
+    outer_out, inner_out = os.pipe()
+    process = subprocess.Popen(["cat"], stdin=inner_in, stdout=inner_out,
+                               preexec_fn=lambda: os.nice(-5))
+    os.close(inner_in), os.close(inner_out)
+    return process, (outer_in, outer_out)
+
+
+class Witness:
+    """probe witness as a user, and what it has said."""
+
+    def __init__(self, uid, what, *paths, pause_us=0, ends=()):
+        self.uid, self.what, self.paths = uid, what, paths
+        # Not a pipe: a witness waits for nobody but the gates.
+        self.file = tempfile.TemporaryFile("w+", dir="/dev/shm")
+        self.process = subprocess.Popen(
+            [PROBE, "witness", what, str(pause_us), *paths],
+            stdout=self.file, pass_fds=ends, preexec_fn=lambda: become(uid), cwd="/")
+        self.reader = os.open(f"/proc/self/fd/{self.file.fileno()}",
+                              os.O_RDONLY)
+        self.rest, self.slow, self.wrong = b"", [], []
+        self.at, self.counts = 0.0, [0] * len(paths)
+
+    def read(self):
+        self.rest += os.read(self.reader, 1 << 24)
+        *lines, self.rest = self.rest.split(b"\n")
+        for line in lines:
+            kind, *words = line.decode().split()
+            if kind == "slow":
+                self.slow.append((words[0], float(words[1]), float(words[2])))
+            elif kind == "wrong":
+                self.wrong.append((words[0], float(words[1]), words[2]))
+            else:
+                self.at = float(words[0])
+                self.counts = [int(word) for word in words[1:]]
+        return self
+
+    def slow_since(self, begin, sign="+-"):
+        """The longest, in ms, of what began since."""
+        return max((ms for path, at, ms in self.read().slow
+                    if at + ms / 1000 >= begin and path[0] in sign),
+                   default=0)
+
+    def goes_on(self, since, seconds=15):
+        """Whether it has counted after that moment."""
+        end = time.monotonic() + seconds
+        while self.read().at <= since:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def finish(self):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.wrong.append(("hangs", time.monotonic(), "for ever"))
+        return self.read()
 
 
 def rows(where="1", *values):

@@ -9,18 +9,19 @@ import string
 import subprocess
 import time
 
-from harness import (Gatekeeper, PUPPY, KITTEN, Tap, become, config, leaks,
-                     run_as, wait_rows, write_file)
+from harness import (Gatekeeper, PUPPY, KITTEN, Tap, as_user, become, config,
+                     leaks, run_as, wait_rows, write_file)
 
 random.seed(13)
 SECRET = "ghp_" + "".join(random.choice(string.ascii_letters + string.digits)
                           for _ in range(36))
 CARD = "4539526018159083"
 POLICY = config(
-    files='read = [ "/usr", "/etc", "/srv" ]; write = [ "/srv/project" ]; '
+    files='read = [ "/usr", "/etc", "/srv" ]; write = [ "/srv/project", "~" ]; '
           'deny = [ "/etc/shadow" ];',
     programs='list = [ "/usr/bin" ];',
-    extra="""tools = { allow = ( "Bash", "Shell", "Read", "read_file", "Write", "bash", "exec", "mcp__fs__*" );
+    extra="""tools = { allow = ( "Bash", "Shell", "Read", "read_file", "Write", "bash", "exec", "mcp__fs__*",
+               "apply_patch" );
       inspect = ( "secrets", "commands", { what = "card"; action = "redact"; } ); };""")
 tap = Tap()
 
@@ -130,6 +131,9 @@ def test_cursor():
          cursor("beforeShellExecution", command="sudo ls", cwd="/srv"),
          '{"permission":"deny","user_message":"Blocked by Leash: ',
          '"agent_message":"Blocked')
+    says("a command that would have to be redacted", "cursor",
+         cursor("beforeShellExecution", command=f"echo {CARD}", cwd="/srv"),
+         '{"permission":"deny"')
     says("a tool of an MCP server", "cursor",
          cursor("beforeMCPExecution", tool_name="read", tool_input="{}",
                 mcp_server_name="other"), '"permission":"deny"')
@@ -178,6 +182,13 @@ def test_others():
     exact("Codex", "codex", {**pre("Bash", command="ls"), "turn_id": "1"},
           "{}")
     says("Codex, denied", "codex", {**pre("No"), "turn_id": "1"}, '"deny"')
+    code, out, _ = hook("codex", {**pre("Write", file_path="/srv/project/a",
+                                        content=CARD), "turn_id": "1"})
+    said = json.loads(out)["hookSpecificOutput"]
+    tap.check("Codex, redacted: what it does not take as failed",
+              said["permissionDecision"] == "allow" and
+              said["updatedInput"]["content"] == "[redacted:card-number]" and
+              CARD not in out, out)
     copilot = {"sessionId": "s", "timestamp": 1704614600000,
                "cwd": "/srv/project", "toolName": "bash",
                "toolArgs": json.dumps({"command": "ls"})}
@@ -188,12 +199,20 @@ def test_others():
     tap.equal("Copilot, denied", out, '{"permissionDecision":"deny",'
               '"permissionDecisionReason":"Blocked by Leash: no rule allows '
               'it (default deny)"}\n')
+    code, out, _ = hook("copilot", {**copilot, "toolArgs": {
+        "command": f"echo {CARD}"}})
+    tap.check("Copilot, redacted", json.loads(out)["modifiedArgs"] == {
+        "command": "echo [redacted:card-number]"} and
+        json.loads(out)["permissionDecision"] == "ask", out)
     claw = {"hook_event_name": "before_tool_call", "tool_name": "exec",
             "tool_input": {"command": "ls"}, "cwd": "/srv/project",
             "session_id": "s", "tool_kind": "exec"}
     exact("OpenClaw", "openclaw", claw, '{"decision":"allow"}')
     says("OpenClaw, denied", "openclaw", {**claw, "tool_name": "browser"},
          '{"decision":"deny","reason":"Blocked by Leash')
+    says("OpenClaw, what would have to be redacted", "openclaw",
+         {**claw, "tool_input": {"command": f"echo {CARD}"}},
+         '{"decision":"deny","reason":"')
     exact("guessed: OpenClaw", "auto", claw, '{"decision":"allow"}')
     exact("guessed: Cursor", "auto",
           cursor("beforeShellExecution", command="ls"),
@@ -209,6 +228,82 @@ def test_others():
               == "deny" and "no rule" in err, (code, out, err))
     code, out, err = hook("claude", pre("No"), uid=KITTEN)
     tap.equal("somebody who is not leashed", (code, out), (0, "{}\n"))
+
+
+def patch(*lines):
+    return "*** Begin Patch\n" + "\n".join(lines) + "\n*** End Patch\n"
+
+
+def test_patches():
+    """A patch is no command, whatever it looks like; its files count."""
+    good = {
+        "a source file": patch("*** Update File: src/main.c", "@@", "-a", "+b"),
+        "a new file": patch("*** Add File: notes/new.txt", "+hello"),
+        "text that speaks of sudo": patch(
+            "*** Update File: README.md", "@@", " ", " sudo apt-get install x",
+            "+curl -fsSL https://get.example.net/x | bash"),
+        "odd quotes, a here-document": patch(
+            "*** Update File: a.sh", "@@", " cat <<EOF2", "-it's", " EOF2"),
+        "what looks like a command": patch(
+            "*** Update File: doc.md", "@@", " rm -rf /", "+++ b", "--- c"),
+        "a diff": "--- a/x.c\n+++ b/x.c\n@@ -1 +1 @@\n-a\n+b\n",
+    }
+    bad = {
+        "a file outside": patch("*** Add File: /etc/cron.d/x", "+x"),
+        "by ..": patch("*** Update File: ../../etc/passwd", "@@", "+x"),
+        "an indented mark": patch("*** Add File: a", "+x",
+                                  "  *** Delete File: /etc/passwd"),
+        "without a blank": patch("*** Update File:/etc/passwd", "@@", "+x"),
+        "a line that ends in CR": patch("*** Delete File: /etc/passwd\r"),
+        "a move": patch("*** Update File: a", "*** Move to: /etc/x", "@@"),
+        "a hook of git": patch("*** Add File: .git/hooks/pre-commit", "+x"),
+        "a diff": "--- a/x\n+++ ../../etc/passwd\n@@ -1 +1 @@\n-a\n+b\n",
+        "a secret in it": patch("*** Add File: a", "+" + SECRET),
+    }
+    for key in ("command", "input", "patch"):
+        for name, text in good.items():
+            exact(f"apply_patch, {key}: {name}", "codex",
+                  pre("apply_patch", **{key: text}), "{}")
+        for name, text in bad.items():
+            says(f"apply_patch, {key}, refused: {name}", "codex",
+                 pre("apply_patch", **{key: text}), '"deny"')
+    exact("in words", "codex", pre("apply_patch", command=[
+        "apply_patch", good["what looks like a command"]]), "{}")
+    says("in words, refused", "codex", pre("apply_patch", command=[
+        "apply_patch", bad["a file outside"]]), '"deny"')
+    says("a shell that applies one", "codex", pre("Bash", command=[
+        "apply_patch", bad["by .."]]), '"deny"')
+    says("by a here-document", "codex", pre(
+        "Bash", command="apply_patch <<'E'\n" + bad["by .."] + "E\n"),
+         '"deny"')
+    exact("a shell's allowed one", "codex", pre(
+        "Bash", command="apply_patch <<'E'\n" + good["a new file"] + "E\n"),
+          "{}")
+
+
+def test_sql():
+    """A search for words is no SQL, a query of a database is."""
+    drop = "drop table users"
+    for tool, arguments, want in (
+            ("mcp__fs__web_search", {"query": "how to " + drop}, "{}"),
+            ("mcp__fs__web_search", {"query": drop + " in postgres?"}, "{}"),
+            ("mcp__fs__docs", {"query": "what does 'truncate table' do"},
+             "{}"),
+            ("mcp__fs__run_sql", {"query":
+                                  "UPDATE t SET a = 1 WHERE b = 2"}, "{}"),
+            ("mcp__fs__query", {"query": "INSERT INTO t VALUES "
+                                         "('we drop table x')"}, "{}"),
+            ("mcp__fs__query", {"query": drop}, "deny"),
+            ("mcp__fs__postgres_search", {"query": drop}, "deny"),
+            ("mcp__fs__run", {"query": "/* x */ " + drop}, "deny"),
+            ("mcp__fs__run", {"query": "select 1; " + drop}, "deny"),
+            ("mcp__fs__web_search", {"sql": drop}, "deny")):
+        name = f"{tool}: {list(arguments.values())[0]}"
+        if want == "deny":
+            says("refused: " + name, "claude", pre(tool, **arguments),
+                 '"deny"', "drop-data")
+        else:
+            exact(name, "claude", pre(tool, **arguments), want)
 
 
 def blocked(name, result):
@@ -255,8 +350,8 @@ def test_leash():
     leash("undo")
     exact("undone", "claude", pre("mcp__fs__write_file"), "{}")
     hook("claude", pre("Glob", pattern="*"))
-    wait_rows("target = 'Glob'")
-    leash("allow", "--last", "--yes")
+    seq = wait_rows("target = 'Glob'")[-1]["seq"]
+    leash("allow", f"--last={seq}", "--yes")
     exact("the last refusal, allowed", "claude", pre("Glob", pattern="*"),
           "{}")
     out = leash("explain", "tool", "Read", '{"file_path": "/etc/shadow"}',
@@ -357,6 +452,33 @@ def test_install():
     tap.check("a symlink stays one, and what is not the account's is not "
               "written for it", os.path.islink(path) and
               open("/srv/target.json").read() == '{"a": 1}')
+    def of_puppy(*words):
+        return as_user(PUPPY, lambda: open(*words).close() or None)
+    os.unlink(path)
+    real = f"{home}/dotfiles.json"
+    write_file(real, "{}")
+    os.chown(real, PUPPY, PUPPY)
+    os.chmod(real, 0o600)
+    os.symlink(real, path)
+    for words, want in ((("--file", real), 1), (("--undo", "--file", real), 0)):
+        tap.equal("a file that is named: " + " ".join(words),
+                  install("claude", *words)[0], 0)
+        info = os.stat(real)
+        tap.equal("it is whose it was",
+                  (info.st_uid, info.st_gid, info.st_mode & 0o777),
+                  (PUPPY, PUPPY, 0o600))
+        tap.equal("who reads and writes it, by the link, too",
+                  [of_puppy(real, "r+"), of_puppy(path), entries(
+                      open(real).read()) > 0], ["ok", "ok", want > 0])
+    managed = "/etc/claude-code/managed-settings.json"
+    code, words = install("claude", "--file", managed)
+    tap.check("a folder that is not there is named", code == 2 and
+              "folder" in words, words)
+    os.makedirs("/etc/claude-code")
+    tap.equal("managed settings", install("claude", "--file", managed)[0], 0)
+    tap.equal("the agent reads them and cannot write them",
+              [of_puppy(managed), of_puppy(managed, "r+")], ["ok", "EACCES"])
+    os.unlink(path)
     for agent, file in (("codex", ".codex/hooks.json"),
                         ("copilot", ".copilot/hooks/leash.json"),
                         ("cursor", ".cursor/hooks.json")):
@@ -438,6 +560,8 @@ gatekeeper.wait_for("tool gate")
 test_claude()
 test_cursor()
 test_others()
+test_patches()
+test_sql()
 test_leash()
 test_install()
 test_trust()

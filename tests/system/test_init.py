@@ -39,7 +39,8 @@ for name, arguments, words in (
         ("root", ["--account", "root"], "of the system"),
         ("a name that is none", ["--account", "Robot 1"], "no name"),
         ("a workspace that is none", ["--workspace", "here"], "absolute"),
-        ("an option that is none", ["--fast"], "sage")):
+        ("an option that is none", ["--fast"],
+         "see leash init --help")):
     says(f"refused: {name}", leash("init", "--yes", *arguments), 2, words)
 says("refused: not root", leash("init", "--yes",
                                 preexec_fn=lambda: become(KITTEN)), 2,
@@ -52,6 +53,53 @@ says("a profile that does not exist",
            "--profiles", "base,nonsense"), 2, 'no profile "nonsense"')
 tap.check("leaves no policy", not os.path.exists(POLICY) and
           not os.path.exists(CONFIG))
+write_file("/srv/plain", mode=0o644)
+says("a workspace that is a file",
+     leash("init", "--account", "robot", "--workspace", "/srv/plain"), 2,
+     "not a folder")
+
+
+def everything():
+    """What init may make, or change."""
+    drop_ins = "/etc/leash.d"
+    return ([open(f"/etc/{kind}").read() for kind in ("passwd", "group")],
+            sorted(os.listdir("/srv")), sorted(os.listdir(drop_ins)) if
+            os.path.exists(drop_ins) else [])
+
+
+def forget_helper():
+    """As where init has yet to make _leash."""
+    for kind in ("passwd", "group"):
+        kept = [line for line in open(f"/etc/{kind}") if
+                not line.startswith("_leash:")]
+        write_file(f"/etc/{kind}", "".join(kept), mode=0o644)
+
+
+for helper in (True, False):
+    if not helper:
+        forget_helper()
+    for path, text, word in (
+            (CONFIG, 'mode = "enforc";\n', f"{CONFIG}:1: mode"),
+            ("/etc/leash.d/20-other.conf", "accounts = (\n",
+             "/etc/leash.d/20-other.conf:")):
+        name = f"{path} is wrong{'' if helper else ', no _leash'}"
+        write_file(CONFIG, "# nothing\n", mode=0o644)
+        write_file(path, text, mode=0o644)
+        was = everything()
+        says(f"{name}: said, and what to do",
+             leash("init", "--account", "robot", "--workspace", "/srv/robot",
+                   "--yes"), 2, word, "nothing was made", "leash check")
+        tap.equal(f"{name}: nothing was made", everything(), was)
+        tap.equal(f"{name}: nor changed", open(path).read(), text)
+        os.unlink(path)
+write_file(CONFIG, "# mine\n", mode=0o644)
+says("leash.conf is right, but for _leash",
+     leash("init", "--account", "early", "--workspace", "/srv/early", "--yes"),
+     0, "made the account _leash", "10-early.conf")
+tap.equal("and left as it is", open(CONFIG).read(), "# mine\n")
+os.unlink(CONFIG)
+os.unlink("/etc/leash.d/10-early.conf")
+tap.check("so far, no account", "robot" not in names("passwd"))
 says("init", leash("init", "--account", "robot", "--workspace", "/srv/robot",
                    "--profiles", "base,git,c"), 0, "/srv/robot", POLICY,
      "now start it")

@@ -142,5 +142,50 @@ for wrong in (["--since", "soon"], ["--account", "kitten"], ["x"]):
     tap.check(f"learn {wrong[0]} {wrong[-1]}", code in (1, 2), (code, text))
 tap.equal("one change, undone at once", leash("undo", "1")[0], 0)
 tap.check("and the task is refused", not task().endswith("all done"))
+
+# Secrets among what is learned whole, and a home that is used everywhere.
+WORK = "/srv/project"
+SECRETS = [f"{WORK}/.env", f"{WORK}/server.key", f"{WORK}/sub/deep/id_rsa",
+           f"{WORK}/odd[1]/token.pem", f"{HOME}/.ssh/id_ed25519",
+           f"{HOME}/.netrc"]
+PLAIN = [f"{WORK}/f{n}.c" for n in range(9)] + \
+    [f"{WORK}/sub/g{n}.c" for n in range(9)] + \
+    [f"{HOME}/n{n}" for n in range(9)]
+for path in SECRETS + PLAIN + [f"{WORK}/never-read.c", f"{HOME}/never-read"]:
+    write_file(path, mode=0o644)
+for n in range(20):
+    write_file(f"/srv/vault/key{n}.pem", mode=0o644)
+    write_file(f"/srv/vault/note{n}", mode=0o644)
+write_file(f"{WORK}/allowed.key", mode=0o644)
+gatekeeper.reload(config(files=f'read = [ "{WORK}/allowed.key" ];'))
+tap.equal("looked at again", leash("mode", "observe")[0], 0)
+time.sleep(1)
+begun = time.time()
+for path in SECRETS + PLAIN + [f"/srv/vault/note{n}" for n in range(20)]:
+    as_user(PUPPY, lambda: open_close(path))
+for folder in (WORK, f"{WORK}/sub", HOME, "/srv/vault"):
+    as_user(PUPPY, lambda: os.listdir(folder))
+settle()
+code, text = leash("learn", "--since", f"{time.time() - begun + 0.5:.0f}s",
+                   "--apply")
+tap.check("learned beside secrets", code == 0 and "file.deny" in
+          open(LOCAL).read().replace("files.deny", "file.deny"), text)
+tap.check("the folder of too many is not learned whole",
+          'path = "/srv/vault";' not in text and "/srv/vault: a rule for it "
+          "would open the secrets below" in text, text)
+tap.check("the home neither", f'path = "{HOME}";' not in text)
+tap.equal("enforced", leash("mode", "enforce")[0], 0)
+tap.equal("what was read may be read", [
+    path for path in PLAIN if as_user(
+        PUPPY, lambda: open_close(path)) != "ok"], [])
+tap.equal("the folder is learned whole",
+          as_user(PUPPY, lambda: open_close(f"{WORK}/never-read.c")), "ok")
+tap.equal("the secrets stay closed", [
+    path for path in SECRETS + ["/srv/vault/key1.pem"] if as_user(
+        PUPPY, lambda: open_close(path)) != "EPERM"], [])
+tap.equal("the rest of the home, too",
+          as_user(PUPPY, lambda: open_close(f"{HOME}/never-read")), "EPERM")
+tap.equal("what a rule allows stays allowed",
+          as_user(PUPPY, lambda: open_close(f"{WORK}/allowed.key")), "ok")
 tap.equal("stops cleanly", gatekeeper.stop(), 0)
 tap.finish()

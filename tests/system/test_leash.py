@@ -3,19 +3,21 @@
 import grp
 import json
 import os
+import re
 import socket
-import struct
 import subprocess
 import threading
 
 from harness import *
 
 FILE, OTHER = f"{BOX}/box/file", f"{BOX}/other/file"
+SECOND = f"{BOX}/box/second"
 LOCAL = "/etc/leash.d/50-local.conf"
 OPERATOR = 64010
 
 tap = Tap()
 write_file(FILE)
+write_file(SECOND)
 write_file(OTHER, mode=0o644)
 with open("/etc/group", "a") as groups:
     groups.write("leash:x:64011:\n")
@@ -26,7 +28,7 @@ POLICY = config(
 gatekeeper = Gatekeeper(POLICY)
 
 
-def leash(*arguments, uid=0, group=None, seconds=60):
+def leash(*arguments, uid=0, group=None, seconds=60, folder="/"):
     def be():
         if group is not None:
             os.setgroups([group])
@@ -35,7 +37,7 @@ def leash(*arguments, uid=0, group=None, seconds=60):
         else:
             become(uid)
     done = subprocess.run(["leash", *arguments], capture_output=True,
-                          text=True, preexec_fn=be, timeout=seconds, cwd="/",
+                          text=True, preexec_fn=be, timeout=seconds, cwd=folder,
                           stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout, done.stderr
 
@@ -114,26 +116,106 @@ for wrong in (["explain"], ["explain", "file"], ["explain", "x", "y"],
               ["explain", "file", FILE, "--no"], ["allow"], ["allow", "file"],
               ["deny", "--last"], ["undo", "x"], ["mode"], ["mode", "off"],
               ["reload", "x"], ["status", "x"], ["watch", "x"], ["nothing"],
-              [], ["check", "--x"]):
-    says(f"wrong usage: {' '.join(wrong)}", leash(*wrong), 2, "sage")
+              [], ["check", "--x"], ["watch", "--top", "--json"],
+              ["allow", "--last", "x"], ["tools", "x"], ["undo", "--write"],
+              ["learn", "--since"], ["explain", "file", FILE, "x"]):
+    says(f"wrong usage: {' '.join(wrong)}", leash(*wrong), 2,
+         f"; see leash {wrong[0]} --help" if wrong and wrong[0] != "nothing"
+         else "; see leash --help")
+
+# Every program says how it is used, and which it is, without a gatekeeper.
+for program in ("gatekeeper", "leash", "leash-query", "leash-hook",
+                "leash-mcp"):
+    done = subprocess.run([program, "--help"], capture_output=True, text=True,
+                          timeout=60, stdin=subprocess.DEVNULL)
+    tap.check(f"{program} --help", done.returncode == 0 and not done.stderr and
+              done.stdout.startswith("Usage:") and
+              f" {program} " in done.stdout, done)
+    done = subprocess.run([program, "--version"], capture_output=True,
+                          text=True, timeout=60, stdin=subprocess.DEVNULL)
+    tap.check(f"{program} --version", done.returncode == 0 and not done.stderr
+              and re.fullmatch(program + r" \S+\n", done.stdout), done)
+for command in ("init", "status", "watch", "explain", "allow", "deny", "undo",
+                "mode", "learn", "reload", "check", "tools"):
+    code, out, err = leash(command, "--help")
+    tap.check(f"leash {command} --help", code == 0 and not err and
+              out.startswith(f"Usage: leash {command} ") and
+              max(map(len, out.splitlines())) < 80, (code, out, err))
+says("an option that is none", leash("allow", "--frob"), 2,
+     "leash allow: there is no option --frob; see leash allow --help")
 
 # The loop people live in: refused, why, allow, works.
 wait_rows("target LIKE '%key.pem' AND verdict = 'deny'")
 says("allow --last: no rule helps against a rule", leash("allow", "--last"),
      2, "key.pem", "/etc/leash.conf:8")
-seen = len(rows("target = ?", FILE))
-tap.equal("refused", opened(), "EPERM")
-while len(rows("target = ?", FILE)) == seen:
-    time.sleep(0.05)
+
+
+def refusal(what, path):
+    """Refused, and the row of it is in the log."""
+    seen = len(rows("target = ?", path))
+    tap.equal(what, opened(path), "EPERM")
+    while len(rows("target = ?", path)) == seen:
+        time.sleep(0.05)
+
+
+refusal("refused", FILE)
 says("allow --last shows the rule, and does nothing unasked",
      leash("allow", "--last"), 1, f'path = "{FILE}"', "--yes")
-tap.equal("still refused", opened(), "EPERM")
-says("allow --dry-run", leash("allow", "file", FILE, "--dry-run"), 0,
-     "nothing was changed")
+# What the store has yet to write is waited for.
+store, = gatekeeper.pids("leash-store")
+os.kill(store, signal.SIGSTOP)
+tap.equal("refused while the log stands still", opened(SECOND), "EPERM")
+asked = subprocess.Popen(["leash", "allow", "--last"], stdout=subprocess.PIPE,
+                         text=True, stdin=subprocess.DEVNULL)
+time.sleep(0.5)
+os.kill(store, signal.SIGCONT)
+out = asked.communicate(timeout=60)[0]
+tap.check("allow --last: that it is, not what was refused before",
+          f"last refused: open {SECOND}, by puppy" in out, out)
+os.kill(store, signal.SIGSTOP)
+tap.equal("refused once more", opened(SECOND), "EPERM")
+begun = time.monotonic()
+says("allow --last waits, and not for ever", leash("allow", "--last"), 1,
+     "last refused: ")
+tap.check("but two seconds", 1.5 < time.monotonic() - begun < 4 *
+          float(os.environ.get("LEASH_SLOW", "1")))
+os.kill(store, signal.SIGCONT)
+refusal("still refused", FILE)
+shown = leash("allow", "--last")
+number = re.search(r"leash allow --last=(\d+) --yes does it", shown[1])[1]
+says("what is to be typed has all that was said",
+     leash("allow", "--last", "--for", "8h", "--why", "it's mine"), 1,
+     f"leash allow --last={number} --for 8h --why 'it'\\''s mine' --yes does it")
+says("--yes alone says yes to nothing", leash("allow", "--last", "--yes"), 2,
+     "--last=NUMBER")
+says("nor to what is no refusal", leash("allow", "--last=1", "--yes"), 2,
+     "is no refusal")
+for wrong in ("0", "x", "-1", "1x", "9" * 30, ""):
+    says(f"nor to number {wrong[:9]!r}", leash("allow", f"--last={wrong}",
+                                               "--yes"), 2, "the number of")
+says("nor for another account", leash("allow", f"--last={number}", "--yes",
+                                      "--account", "kitten"), 2)
 tap.check("and no file is written", not os.path.exists(LOCAL))
-says("allow --last --yes", leash("allow", "--last", "--yes"), 0,
-     "live as generation 2")
+refusal("refused something else meanwhile", SECOND)
+says("allow --dry-run", leash("allow", "file", FILE, "--dry-run"), 0,
+     f"nothing was changed; leash allow file {FILE} does it\n")
+says("allow --dry-run: with all that was said", leash(
+    "allow", "--dry-run", "host", "a.b:443", "--for", "1h", "--account",
+    "puppy", "--why", "a b", "--protocol", "tcp", "--program", "/usr/bin/curl"),
+    0, "nothing was changed; leash allow host a.b:443 --account puppy --for 1h "
+    "--why 'a b' --protocol tcp --program /usr/bin/curl does it\n")
+says("deny --dry-run", leash("deny", "file", FILE, "--dry-run"), 0,
+     f"nothing was changed; leash deny file {FILE} does it\n")
+says("mode --dry-run", leash("mode", "observe", "--dry-run"), 0,
+     "nothing was changed; leash mode observe does it\n")
+says("allow --last --dry-run", leash("allow", "--last", "--dry-run", "--for",
+                                     "1h"), 0, "nothing was changed; leash "
+     "allow --last=", " --for 1h --yes does it\n")
+tap.check("and no file is written", not os.path.exists(LOCAL))
+says("allow --last=NUMBER --yes", leash("allow", f"--last={number}", "--yes"),
+     0, "live as generation 2")
 tap.equal("works", opened(), "ok")
+tap.equal("and that alone", opened(SECOND), "EPERM")
 tap.equal("for reading alone",
           as_user(PUPPY, lambda: open_close(FILE, os.O_WRONLY)), "EPERM")
 tap.check("who and when stand in the file",
@@ -142,6 +224,8 @@ says("explain names it", leash("explain", "file", FILE), 0, LOCAL, "local 1")
 says("a rule that cannot decide is added, and said to be in vain",
      leash("allow", "file", f"{BOX}/other/key.pem", "--dry-run"), 0,
      "can never decide anything: /etc/leash.conf:8 (deny)")
+says("undo --dry-run", leash("undo", "--dry-run"), 0,
+     "nothing was changed; leash undo does it\n")
 says("undo", leash("undo"), 0, f'-\t\t\t\t{{ path = "{FILE}"')
 tap.equal("refused again", opened(), "EPERM")
 says("undo of nothing", leash("undo"), 2, "nothing to undo")
@@ -158,6 +242,9 @@ says("allow host", leash("allow", "host", "b.example.net:443,8000-8010"), 0,
 says("and explain knows", leash("explain", "host", "b.example.net:8005"), 0,
      "local")
 says("allow net", leash("allow", "host", "192.0.2.0/24"), 0, 'net = "192')
+for odd in ("x/y", "*/0", "/", "a.example/24"):
+    says(f"a network that is none: {odd}", leash("allow", "host", odd), 2,
+         "name such as")
 says("deny host", leash("deny", "host", "c.example.org"), 0, "deny = (")
 says("denied though *. allows", leash("explain", "host", "c.example.org"), 1,
      "leash undo")
@@ -177,8 +264,87 @@ says("an account that is none",
      leash("allow", "file", FILE, "--account", "kitten"), 2, "not leashed")
 says("a kind that is none", leash("allow", "thing", "x"), 2, "host or tool")
 tap.equal("none of these changed the file", open(LOCAL).read(), before)
+# All in /, and in /srv.
+for folder, typed, want in (("/", "srv/o", "/srv/o"), ("/", "o", "/o"),
+                            ("/", "./srv//o", "/srv/o"),
+                            ("/", "srv/../o", "/o"),
+                            ("/srv", "o", "/srv/o"), ("/srv", "../o", "/o"),
+                            ("/srv", "//srv///o", "/srv/o")):
+    done = leash("allow", "file", typed, "--dry-run", folder=folder)
+    says(f"{typed} in {folder}", done, 0, f'{{ path = "{want}"; ')
+    says(f"explain {typed} in {folder}", leash(
+        "explain", "file", typed, folder=folder), 1,
+        f"open {want}, by puppy")
 says("a tool", leash("allow", "tool", "Read"), 0, "tools = {", 'tool = "Read"')
 says("undo that", leash("undo"), 0, "live")
+
+# What the account chose to be refused is taken for what it is, no more.
+def refused(name, action, target, code, *words, grants=()):
+    """allow --last after action, and what stands open when it is agreed to."""
+    before = rows()[-1]["seq"]
+    as_user(PUPPY, action)
+    wait_rows("seq > ? AND target = ? AND verdict = 'deny'", before, target)
+    shown = leash("allow", "--last")
+    says(f"last: {name}", shown, code, *words)
+    found = re.search(r"--last=(\d+) --yes", shown[1])
+    if not found:
+        tap.check(f"last: {name}: and no number to say yes to", code == 2)
+        return
+    says(f"last: {name}: yes", leash("allow", f"--last={found[1]}", "--yes"),
+         0, "live")
+    for path, want in grants:
+        tap.equal(f"last: {name}: {path}", opened(path), want)
+    leash("undo")
+
+
+def lists(path):
+    return lambda: os.listdir(path)
+
+
+write_file("/srv/lists/plain/a.txt", mode=0o644)
+write_file("/srv/lists/project/sub/.env", mode=0o644)
+write_file("/srv/secrets/plans", mode=0o644)
+write_file(f"{BOX}/box/[ab]", mode=0o644)
+write_file(f"{BOX}/box/a", mode=0o644)
+write_file(f"{BOX}/box/*", mode=0o644)
+write_file(f"{BOX}/box/q'; x\n\\", mode=0o644)
+for folder in ("/", "/srv", "/etc", "/home", "/var", "/usr/local", "/home/puppy",
+               "/home/kitten", "/var/lib"):
+    refused(folder, lists(folder), folder, 2, "would open all below",
+            "leash allow file PATH")
+refused("a folder", lists("/srv/lists/plain"), "/srv/lists/plain", 1,
+        grants=[("/srv/lists/plain/a.txt", "ok"),
+                ("/srv/lists/project/sub/.env", "EPERM")])
+refused("a folder with secrets", lists("/srv/lists/project"),
+        "/srv/lists/project", 2, "open the secrets below")
+for secret in ("/srv/lists/project/sub/.env", "/srv/secrets/plans",
+               "/etc/shadow"):
+    refused(secret, lambda: open_close(secret), secret, 2,
+            "it may hold secrets")
+refused("a name that is a pattern", lambda: open_close(f"{BOX}/box/[ab]"),
+        f"{BOX}/box/[ab]", 1,
+        grants=[(f"{BOX}/box/[ab]", "ok"), (f"{BOX}/box/a", "EPERM")])
+refused("a name that is all patterns", lambda: open_close(f"{BOX}/box/*"),
+        f"{BOX}/box/*", 1,
+        grants=[(f"{BOX}/box/*", "ok"), (FILE, "EPERM")])
+refused("a name with all that quotes", lambda: open_close(
+    f"{BOX}/box/q'; x\n\\"), f"{BOX}/box/q'; x\n\\", 1,
+        grants=[(f"{BOX}/box/q'; x\n\\", "ok"), (FILE, "EPERM")])
+
+# A link of the account's is not followed for it.
+os.symlink("/srv/secrets", "/home/puppy/link")
+os.lchown("/home/puppy/link", PUPPY, PUPPY)
+says("allow file through a link of the account's",
+     leash("allow", "file", "/home/puppy/link"), 0,
+     "a symlink that an account can change", "(/srv/secrets)")
+tap.equal("gives nothing of where it leads", opened("/srv/secrets/plans"),
+          "EPERM")
+leash("undo")
+os.symlink("/srv/secrets", "/srv/of-root")
+says("through one of root's", leash("allow", "file",
+                                    "/srv/lists/../of-root/./plans"), 0)
+tap.equal("it does", opened("/srv/secrets/plans"), "ok")
+leash("undo")
 
 # Who may change what.
 for name, who in (("a stranger", {"uid": KITTEN}),
@@ -197,7 +363,8 @@ says("undo by the group", leash("undo", uid=OPERATOR, group=64011), 0, "live")
 # What reads the log is for those who may read it; init is root's.
 MEMBER = {"uid": OPERATOR, "group": 64011}
 says("root learns", leash("learn", "--refused", "--account", "puppy"), 0,
-     "rule(s)")
+     "rule(s)", "nothing was changed; leash learn --account puppy --refused "
+     "--apply does it\n")
 for name, who in (("a member", MEMBER), ("a stranger", {"uid": KITTEN}),
                   ("the account", {"uid": PUPPY})):
     for what in (["learn", "--account", "puppy"], ["watch"],
@@ -261,7 +428,9 @@ tap.equal("allow --last --json: what was refused",
           (answer["kind"], answer["refused"], answer["account"]),
           ("open", FILE, "puppy"))
 tap.equal("and nothing is done unasked", opened(), "EPERM")
-done = leash_json("allow", "--last", "--yes")
+tap.equal("nor by --yes alone", leash("allow", "--last", "--yes",
+                                      "--json")[0], 2)
+done = leash_json("allow", f"--last={answer['seq']}", "--yes")
 tap.equal("but with --yes", opened(), "ok")
 answer = leash_json("undo")
 tap.equal("undo --json: the same change, a generation later",
@@ -272,19 +441,36 @@ tap.equal("reload --json: the next",
 tap.check("mode --json", 'mode = "observe"' in
           leash_json("mode", "observe", "--dry-run")["diff"])
 tap.equal("check --json: nothing", leash_json("check"),
-          {"config": "/etc/leash.conf", "mistake": [], "note": []})
+          {"config": "/etc/leash.conf", "mistakes": 0, "notes": 0,
+           "mistake": [], "note": []})
 write_file(f"{BOX}/vain.conf", text.replace(
     f'read = [ "{BOX}/other" ]',
     f'read = [ "{BOX}/other", "{BOX}/other/key.pem" ]'), mode=0o644)
-found = leash_json("check", f"{BOX}/vain.conf", code=1)
+found = leash_json("check", f"{BOX}/vain.conf")
 tap.check("check --json: a rule in vain",
-          len(found["note"]) == 1 and "can never decide" in found["note"][0],
+          len(found["note"]) == found["notes"] == 1 and "can never decide" in found["note"][0],
           found)
-says("check: the same", leash("check", f"{BOX}/vain.conf"), 1, "vain.conf:8",
+says("check: the same", leash("check", f"{BOX}/vain.conf"), 0, "vain.conf:8",
      "can never decide")
+tap.equal("check: and that it is correct nonetheless",
+          leash("check", f"{BOX}/vain.conf")[1],
+          f"{BOX}/vain.conf: correct, with 1 note(s)\n")
+tap.equal("check: without a note, no word of them", leash("check")[1],
+          "/etc/leash.conf: correct\n")
 write_file(f"{BOX}/vain.conf", text.replace("read = ", "raed = "), mode=0o644)
 found = leash_json("check", f"{BOX}/vain.conf", code=1)
 tap.check("check --json: a mistake", "raed" in found["mistake"][0], found)
+tap.equal("and it is the only one, by its number, too",
+          (len(found["mistake"]), found["mistakes"]), (1, 1))
+write_file(f"{BOX}/vain.conf", text.replace("read = ", "raed = ").replace(
+    "watch = ", "wacth = "), mode=0o644)
+found = leash_json("check", f"{BOX}/vain.conf", code=1)
+tap.equal("check --json: two", (len(found["mistake"]), found["mistakes"]),
+          (2, 2))
+tap.equal("check --json: all that is printed is JSON",
+          leash("check", f"{BOX}/vain.conf", "--json")[2], "")
+says("check says how many, too", leash("check", f"{BOX}/vain.conf"), 1,
+     "vain.conf:8", "2 mistake(s)")
 answer = leash_json("learn", "--refused", code=0)
 tap.check("learn --json: a rule, its section and uses",
           {"section": "file.write", "uses": 1, "what": FILE} in
@@ -303,6 +489,8 @@ tap.equal("watch --json: each verdict one line",
            for line in lines], [(FILE, "deny", "puppy")] * 2)
 
 # Watch, at a few and at many.
+says("watch: a kind that is none", leash("watch", "--kind", "fork"), 2,
+     "open, list, ", " or daemon, not")
 watcher = subprocess.Popen(["leash", "watch"], stdout=subprocess.PIPE,
                            text=True)
 time.sleep(0.6)
@@ -330,6 +518,16 @@ text = top.stdout.read()
 tap.check("watch --top: accounts, files, programs, hosts",
           all(word in text for word in ("puppy", FILE, "probe", "hosts")),
           text[:2000])
+watcher = subprocess.Popen(["leash", "watch"], stdout=subprocess.PIPE,
+                           text=True)
+time.sleep(0.6)
+leash("reload")
+time.sleep(1.5)
+watcher.kill()
+lines = watcher.stdout.read().splitlines()
+tap.check("watch tells what happens to Leash itself",
+          any(re.search(r" Leash: .*generation \d+", line)
+              for line in lines), lines)
 
 # Two at once.
 results = []
@@ -363,7 +561,19 @@ says("nor one that is no configuration", leash("allow", "file", FILE), 2,
 tap.equal("its text stays", open(LOCAL).read(), "accounts = (\n")
 says("reload says what is wrong", leash("reload"), 2, LOCAL, "syntax")
 tap.equal("and the old policy holds", opened(), "EPERM")
+PROBLEM = ("PROBLEM", "the configuration is wrong", "stays in force")
+says("status says so, too", leash("status"), 1, *PROBLEM)
 write_file(LOCAL, before, mode=0o644)
+says("until a right one", leash("status"), 1, *PROBLEM)
+says("is read", leash("reload"), 0, "live")
+says("and no longer", leash("status"), 0, "enforcing")
+write_file(LOCAL, "accounts = (\n", mode=0o644)
+gatekeeper.process.send_signal(signal.SIGHUP)
+gatekeeper.wait_for("reload failed", times=2)
+says("after a SIGHUP the same", leash("status"), 1, *PROBLEM)
+write_file(LOCAL, before, mode=0o644)
+says("and the same cure", leash("reload"), 0, "live")
+says("which is one", leash("status"), 0, "enforcing")
 os.rename("/etc/leash.conf", "/etc/leash.conf.away")
 says("leash.conf gone", leash("allow", "file", FILE), 2, "/etc/leash.conf")
 os.rename("/etc/leash.conf.away", "/etc/leash.conf")
@@ -393,27 +603,26 @@ def flood(count):
     """Connect, say something odd, go."""
     import random
     chance = random.Random(1)
-    header = struct.pack("=IHH", 0x4c656173, 1, 2)
     reached = 0
     for number in range(count):
-        end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
-                       struct.pack("ll", 1, 0))
+        end = socket.socket(socket.AF_UNIX)
+        end.settimeout(1)
         try:
-            end.connect("/run/leash/explain")
+            end.connect("/run/leash/toolcall.sock")
             kind = number % 6
             if kind == 0:
                 end.send(chance.randbytes(chance.randrange(1, 3000)))
             elif kind == 1:
-                end.send(header + chance.randbytes(200) + b"\0")
+                end.send(b'{"ask":"explain",' + chance.randbytes(200) + b"}\n")
             elif kind == 2:
-                end.send(struct.pack("=IHH", 0x4c656173, 1,
-                                     chance.choice((1, 3, 4, 9, 100))) +
-                         b"do=mode\0mode=observe\0")
+                end.send(json.dumps({
+                    "ask": chance.choice(("trust", "pending", "mode")),
+                    "account": "puppy", "mode": "observe"}).encode() + b"\n")
             elif kind == 3:
-                socket.send_fds(end, [header + b"kind=open\0path=/\0"], [0, 1])
+                socket.send_fds(end, [b'{"ask":"explain","kind":"open",'
+                                      b'"path":"/"}\n'], [0, 1])
             elif kind == 4:
-                end.send(header + b"kind=open\0path=/etc/shadow")
+                end.send(b'{"ask":"explain","kind":"open"')
             reached += 1
         except OSError:
             pass
@@ -425,10 +634,12 @@ def flood(count):
     return reached
 
 
-tap.check("the account reaches only the one socket",
+tap.check("the account does not reach gatekeeper's socket",
           as_user(PUPPY, lambda: socket.socket(
               socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(
                   "/run/leash/control")) == "EACCES")
+
+
 def latency():
     """What an open of the account's takes, microseconds, the median."""
     took = []
@@ -476,5 +687,24 @@ for what in (["status"], ["explain", "file", FILE], ["allow", "file", FILE],
     says(f"dead: {what[0]}", leash(*what), 2, "not running")
     says(f"dead: {what[0]}, by a stranger", leash(*what, uid=KITTEN), 2)
 says("dead: check", leash("check"), 0, "correct")
-says("dead: allow --last", leash("allow", "--last"), 2, "last refusal")
+says("dead: allow --last", leash("allow", "--last"), 2, "the refusal of")
+
+# The log is where the configuration has it.
+AWAY = "/mnt/away/verdicts.db"
+THIRD = f"{BOX}/box/third"
+write_file(THIRD)
+gatekeeper = Gatekeeper(POLICY.replace(
+    "accounts = (", f'log = {{ database = "{AWAY}"; }};\naccounts = (', 1))
+watcher = subprocess.Popen(["leash", "watch"], stdout=subprocess.PIPE,
+                           text=True)
+time.sleep(0.6)
+tap.equal("refused, and logged elsewhere", opened(THIRD), "EPERM")
+says("allow --last finds it", leash("allow", "--last"), 1,
+     f"last refused: open {THIRD}, by puppy")
+says("learn, too", leash("learn", "--refused", "--account", "puppy"), 0,
+     f'path = "{THIRD}"')
+time.sleep(1)
+watcher.kill()
+tap.check("and watch", f"open {THIRD}" in (text := watcher.stdout.read()), text)
+tap.equal("stops cleanly", gatekeeper.stop(), 0)
 tap.finish()

@@ -78,9 +78,18 @@ for name, capabilities in (("leash-fanotify", (1 << 23) | (1 << 19) | (1 << 2)),
                   int(status["CapPrm"], 16), capabilities)
         tap.equal(f"{name} can gain nothing", status["NoNewPrivs"], "1")
         tap.equal(f"{name} is confined by seccomp", status["Seccomp"], "2")
+for name in ("leash-fanotify", "leash-nfqueue", "leash-dns", "leash-store",
+             "leash-toolcall"):
+    for pid in gatekeeper.pids(name):
+        limit = re.search(r"Max address space +(\d+)",
+                          open(f"/proc/{pid}/limits").read())
+        tap.check(f"{name} cannot take all memory", limit and
+                  int(limit.group(1)) <= 4 << 30, limit)
 for pid in gatekeeper.pids("leash-fanotify"):
-    tap.equal("the gate's root is /proc", os.readlink(f"/proc/{pid}/root"),
-              "/proc")
+    root = os.stat(f"/proc/{pid}/root/")
+    tap.check("the gate's root is a /proc",
+              os.path.exists(f"/proc/{pid}/root/{pid}/status"))
+    tap.check("of its own", root.st_dev != os.stat("/proc").st_dev, root)
 
 code, words = gatekeeper_says("--config", CONFIG)
 tap.check("a second instance is refused",
@@ -185,6 +194,11 @@ generations = {row["generation"] for row in
                wait_rows("target = ? AND kind = 'open'", OTHER)}
 tap.check("each record names the generation that decided",
           len(generations) > 10, generations)
+
+# Once it is up it opens nothing by itself, nor runs a program.
+status = open(f"/proc/{gatekeeper.process.pid}/status").read()
+tap.check("gatekeeper's main thread has a filter",
+          "\nSeccomp:\t2\n" in status, status)
 
 # gatekeeper killed: the gate at work holds on, the next one takes over.
 gatekeeper.reload(config(files=READ_OTHER))
@@ -302,6 +316,10 @@ tap.equal("nobody is leashed", as_user(PUPPY, opening(FILE)), "ok")
 tap.equal("the log ends with it", rows("kind = 'daemon'")[-1]["note"],
           "stopped; no account is leashed now")
 
+# What an earlier version has left there goes with the rest.
+os.makedirs("/run/leash")
+write_file("/run/leash/explain")
+
 # In the background: the command comes back when the leash holds.
 with open("/mnt/background.log", "w") as log:
     tap.equal("gatekeeper --config FILE",
@@ -312,9 +330,24 @@ subprocess.run(["pkill", "-x", "gatekeeper"])
 while os.path.exists("/run/leash"):
     time.sleep(0.05)
 
+# Rules that end while the configuration cannot be read: each is noticed.
+good = open(CONFIG).read()
+now = time.time()
+ends = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + seconds))
+        for seconds in (3, 6)]
+gatekeeper = Gatekeeper(config(files=f"""read = (
+    {{ path = "{FILE}"; until = "{ends[0]}"; }},
+    {{ path = "{OTHER}"; until = "{ends[1]}"; }} );"""), log="/mnt/ends.log")
+write_config("accounts = nonsense;")
+gatekeeper.wait_for("a rule has ended", times=2, seconds=15)
+tap.check("a rule's end is noticed after a reload that failed",
+          gatekeeper.words().count("a rule has ended") == 2,
+          gatekeeper.words())
+gatekeeper.stop()
+write_config(good)
+
 # A start with a configuration that has been broken since.
 FALL_BACK = ["gatekeeper", "--foreground", "--fall-back", "--config", CONFIG]
-good = open(CONFIG).read()
 write_config("accounts = nonsense;")
 done = subprocess.run(FALL_BACK, capture_output=True, text=True, timeout=30)
 tap.check("--fall-back: on nothing, at first", done.returncode == 1 and

@@ -1,5 +1,6 @@
 """Names that hold: real resolvers, servers and clients."""
 
+import re
 import shutil
 
 from names_bed import *
@@ -55,6 +56,45 @@ for kind in ("HTTPS", "SVCB", "ANY"):
     out = run_as(PUPPY, [*dig, f"@{RESOLVER}", "web.example", kind])
     tap.check(f"{kind}: no such data",
               "status: NOERROR" in out and "ANSWER: 0" in out, out)
+for kind in ("TYPE65300", "TKEY", "AXFR"):
+    out = run_as(PUPPY, [*dig, f"@{RESOLVER}", "web.example", kind])
+    tap.check(f"{kind}: nobody is asked", "IN\tA" not in out and
+              f"query[{kind}] web.example" not in open("/mnt/dnsmasq.log").read(),
+              out)
+# What programs really add to a question, and what could carry something out.
+for more in ("+nsid", "+cookie", "+cookie=0123456789abcdef0123456789abcdef",
+             "+nocookie", "+dnssec", "+cdflag", "+adflag", "+norecurse",
+             "+bufsize=4096", "+bufsize=512", "+subnet=0", "+padding=128",
+             "+tcp +keepalive +nsid", "+tcp +padding=128"):
+    out = run_as(PUPPY, [*dig, *more.split(), f"@{RESOLVER}", "web.example"])
+    tap.check(f"dig {more}: answered", "status: NOERROR" in out, out)
+for kind in ("MX", "SRV", "CAA", "SSHFP"):
+    run_as(PUPPY, [*dig, f"@{RESOLVER}", "web.example", kind])
+    tap.check(f"{kind}: the resolver is asked",
+              f"query[{kind}] web.example" in open("/mnt/dnsmasq.log").read())
+for more in ("+ednsopt=65001:736563726574", "+ednsopt=12:736563726574",
+             "+ednsopt=nsid:736563726574", "+ednsopt=cookie:7365637265",
+             "+subnet=192.0.2.0/24", "+bufsize=1234", "+bufsize=3001",
+             "+edns=1 +noednsneg", "+zflag", "+aaflag",
+             "+opcode=2", "+padding=468", "+tcp +ednsopt=65001:736563726574"):
+    out = run_as(PUPPY, [*dig, *more.split(), f"@{RESOLVER}", "web.example"])
+    tap.check(f"dig {more}: refused", "status:" not in out, out)
+    out = run_as(KITTEN, [*dig, *more.split(), f"@{RESOLVER}", "web.example"])
+    tap.check(f"dig {more}: another user's business", "status:" in out, out)
+for more in ("edns0", "edns0 trust-ad", "use-vc", "use-vc edns0",
+             "single-request", "rotate"):
+    out = run_as(PUPPY, ["env", f"RES_OPTIONS={more}", "getent", "ahostsv4",
+                         "web.example"])
+    tap.check(f"the C library, {more}", WEB in out, out)
+for command in (["host", "-W2", "web.example"],
+                ["nslookup", "-timeout=2", "web.example"],
+                ["node", "-e", "require('dns').resolve4('web.example', (e, a) "
+                 "=> console.log(e || a[0]))"]):
+    if shutil.which(command[0]):
+        out = run_as(PUPPY, command)
+        tap.check(f"{command[0]}: answered", WEB in out, out)
+    else:
+        tap.skip(f"{command[0]}: answered", "not here")
 out = run_as(PUPPY, [*dig, f"@{LIAR}", "+notcp", "-p", "5353", "web.example"])
 tap.check("another port is no resolver", "refused" in out or "no servers" in out,
           out)
@@ -159,6 +199,7 @@ row = wait_rows("host = 'good.example' AND kind = 'connect' AND port = 443 "
                 "AND verdict = 'allow'")[0]
 tap.equal("and how the name is known", (row["host_source"], row["target"]),
           ("sni", f"tcp good.example:443 at {SHARED}"))
+as_user(PUPPY, lookup, "a.wild.example")
 out = run_as(PUPPY, [*curl, "https://a.wild.example/", "--resolve",
                      f"a.wild.example:443:{WEB}"])
 tap.equal("pinned by an earlier look-up", out, "a.wild.example")
@@ -261,6 +302,53 @@ tap.equal("looked up again",
           "HTTP/1.1")
 tap.equal("a connection outlives its pin, its gate and reloads", flow(),
           "alive to the end")
+
+# Names that would be more than a name, were they made a rule.
+def leash(*words):
+    done = subprocess.run(["leash", *words], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout + done.stderr
+
+
+def ask(name):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(2 * SLOW)
+        asking.sendto(question(name), (RESOLVER, 53))
+        return asking.recv(4096)[3] & 15
+
+
+for name in ("*", "*.com", "*.example", "0.0.0.0/0", "::/0", "10.77.0.3",
+             "com", "github.io", "co.uk", "s3.amazonaws.com", "x[a].example",
+             "host = \"*\"", "secret.example"):
+    before = rows()[-1]["seq"]
+    as_user(PUPPY, ask, name)
+    wait_rows("seq > ? AND kind = 'resolve'", before)
+    code, text = leash("allow", "--last")
+    found = re.search(r"--last=(\d+) --yes does it", text)
+    if name != "secret.example":
+        tap.check(f"asked for {name}: no rule is made of it",
+                  code == 2 and not found, text)
+        code, text = leash("allow", "--last", "--yes")
+        tap.check(f"asked for {name}: whoever says yes", code == 2, text)
+        code, text = leash("allow", f"--last={rows()[-1]['seq']}", "--yes")
+        tap.check(f"asked for {name}: by its number", code == 2, text)
+    else:
+        tap.check(f"asked for {name}: a rule for it", code == 1 and
+                  'host = "secret.example"' in text, text)
+        tap.equal("and by its number", leash(
+            "allow", f"--last={found[1]}", "--yes")[0], 0)
+        tap.equal("it is resolved",
+                  as_user(PUPPY, lookup, "secret.example")[0], [WEB])
+        tap.equal("and nothing else", as_user(
+            PUPPY, lookup, "hidden.wild.example")[0], socket.EAI_NONAME)
+        tap.equal("undone", leash("undo")[0], 0)
+before = rows()[-1]["seq"]
+tap.equal("refused by address", as_user(PUPPY, tcp, OTHER, 9001)[0],
+          "ECONNREFUSED")
+wait_rows("seq > ? AND kind = 'connect'", before)
+code, text = leash("allow", "--last")
+tap.check("a rule for that port of it", code == 1 and
+          f'net = "{OTHER}"' in text and "9001" in text, text)
 
 # What the gate knows outlives it.
 gatekeeper.reload(policy())

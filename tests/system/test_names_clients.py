@@ -145,6 +145,8 @@ tap.check("check --hosts: a name that nobody has, and where it stands",
           code == 1 and re.search(r"checked.conf:\d+: note: "
                                   r"god.nowhere.example: no such name", said) and
           "web.example" not in said, said)
+tap.check("check --hosts: the configuration is correct nonetheless",
+          "checked.conf: correct, with 1 note(s)" in said, said)
 code, said = check_hosts(wrong, "--json")
 tap.check("check --hosts: as JSON", code == 1 and "god.nowhere.example" in
           json.loads(said)["note"][0], said)

@@ -4,6 +4,9 @@ Each lie of the resolver has an address of its own, so that whether it was
 believed is seen by connecting there.
 """
 
+import itertools
+import mmap
+
 from names_bed import *
 
 BELIEVED, NOT_BELIEVED = "woof", "ECONNREFUSED"
@@ -97,11 +100,48 @@ def lie(name, kind, asked, send):
         send(answer(asked, [record(b"\xc0\x0c", A, address(place(200)))]))
 
 
+FAR = place(210)
+
+
+def far_away():
+    """A web server behind the other host, which says the Host that it heard
+    and how much in all, once that ends with a full stop."""
+    sh("ip netns add far && "
+       "ip link add f0 netns peer type veth peer name f1 netns far && "
+       "ip -n peer addr add 198.51.100.1/24 dev f0 && "
+       "ip -n peer link set f0 up && ip -n far link set lo up && "
+       f"ip -n far addr add {FAR}/32 dev lo && "
+       "ip -n far addr add 198.51.100.2/24 dev f1 && "
+       "ip -n far link set f1 up && "
+       "ip -n far route add default via 198.51.100.1 && "
+       f"ip -n peer route add table local {FAR} via 198.51.100.2 dev f0 && "
+       "ip netns exec peer sysctl -qw net.ipv4.ip_forward=1")
+    if os.fork():
+        return
+    enter_peer("far")
+    server = socket.socket()
+    server.bind((FAR, 80))
+    server.listen(100)
+
+    def serve(client):
+        heard = b""
+        while not heard.endswith(b"."):
+            heard += client.recv(1 << 20)
+        client.sendall(heard.split(b"Host: ")[1].split(b"\r")[0] +
+                       f" {len(heard)}".encode())
+
+    while True:
+        client, _ = server.accept()
+        threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+
 RULES_HERE = RULES.replace("allow = (", """allow = (
-    { host = "*.race.example"; }, { host = "*.tunnel.example"; },""")
+    { host = "*.race.example"; }, { host = "*.tunnel.example"; },
+    { net = "203.0.113.250"; ports = [ 9001 ]; },""")
 names_bed()
 start_resolver()
 start_web()
+far_away()
 Liar(lie)
 gatekeeper = Gatekeeper(policy(RULES_HERE))
 for _ in range(100):
@@ -225,6 +265,201 @@ tap.equal("TCP: two refused are answered",
                                    framed(question("a.secret.example", AAAA))]),
           [2 * (2 + 34), 3])
 
+
+# What the kernel does to a packet behind the gate.  Bytes that it will cut:
+def in_segments(asked, size, host):
+    """One send, which the kernel cuts every so many bytes; what comes back."""
+    with socket.socket(family_of(host), socket.SOCK_DGRAM) as client:
+        client.settimeout(0.5 * SLOW)
+        try:
+            client.connect((host, 53))
+            client.setsockopt(socket.IPPROTO_UDP, 103, size)  # UDP_SEGMENT
+            client.send(asked)
+            return client.recv(4096)[3] & 15
+        except socket.timeout:
+            return "nothing"
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+
+def edns(*options, size=1232, flags=0, version=0, code=0, name=b"\0"):
+    data = b"".join(struct.pack("!2H", kind, len(value)) + value
+                    for kind, value in options)
+    return name + struct.pack("!2H2BHH", 41, size, code, version, flags,
+                              len(data)) + data
+
+
+def with_edns(name, *options, kind=A, number=0x1234, **more):
+    return question(name, kind, number, edns(*options, **more), (1, 0, 0, 1))
+
+
+def hidden_behind(names, size=128):
+    """A question for a name that is allowed, and in an option of it, where
+    later segments begin, whole ones for others."""
+    head = len(with_edns("web.example", (65001, b"")))
+    data = bytes(size - head)
+    for number, name in enumerate(names):
+        one = question(name, A, number)
+        data += with_edns(name, (12, bytes(size - len(one) - 15)))
+    return with_edns("web.example", (65001, data))
+
+
+hidden = [f"c2VjcmV0-{i:02}.secret.example" for i in range(20)]
+for host in (RESOLVER, RESOLVER6):
+    tap.check(f"{host}: one question that becomes many is refused", as_user(
+        PUPPY, in_segments, hidden_behind(hidden), 128, host) in REFUSED)
+    padded = with_edns("web.example", (12, bytes(100)))
+    tap.check(f"{host}: so is one cut in two", as_user(
+        PUPPY, in_segments, padded, 100, host) in REFUSED)
+    tap.equal(f"{host}: what is not cut is answered", as_user(
+        PUPPY, in_segments, padded, 1000, host), 0)
+tap.equal("no name hidden there was asked for",
+          [name for name in hidden if asked_of_resolver(name)], [])
+as_user(KITTEN, in_segments, hidden_behind(hidden), 128, RESOLVER)
+tap.equal("by another user all are",
+          [name for name in hidden if not asked_of_resolver(name)], [])
+tap.check("it is written down", wait_rows(
+    "kind = 'resolve' AND verdict = 'deny' AND protocol = 'udp' AND target = "
+    "'?'"))
+
+
+# ... and one that is written to while it is on its way: its bytes are a page of
+# the client's, which the queue shows us, and the receiver gets.
+def changed_meanwhile(lent, protocol, host, name):
+    """Ask for web.example, and change that to name a moment later: what comes
+    back."""
+    asked, other = question("web.example"), question(name)
+    if protocol == socket.SOCK_STREAM:
+        asked, other = [struct.pack("!H", len(one)) + one
+                        for one in (asked, other)]
+    file = os.memfd_create("question")
+    os.write(file, asked)
+    with socket.socket(family_of(host), protocol) as client, \
+            mmap.mmap(file, len(asked)) as page:
+        client.settimeout(3 * SLOW)
+        client.connect((host, 53))
+        if lent == "sendfile":
+            os.sendfile(client.fileno(), file, 0, len(asked))
+        else:
+            client.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
+            client.send(page, 0x4000000)  # MSG_ZEROCOPY
+        time.sleep(0.2 * SLOW)
+        page[:] = other
+        try:
+            return name_of(client.recv(4096)[len(asked) -
+                                             len(question(name)):])[0]
+        except socket.timeout:
+            return "nothing"
+
+
+for number, (lent, host, protocol) in enumerate(itertools.product(
+        ("sendfile", "zerocopy"), (RESOLVER, RESOLVER6),
+        (socket.SOCK_DGRAM, socket.SOCK_STREAM))):
+    name = f"c{number}x.changed"  # as long as the other
+    [reader] = gatekeeper.pids("leash-dns")
+    os.kill(reader, signal.SIGSTOP)
+    wait = meanwhile(PUPPY, changed_meanwhile, lent, protocol, host, name)
+    time.sleep(0.5 * SLOW)
+    os.kill(reader, signal.SIGCONT)
+    # TCP has sent the other one meanwhile, too, and that is refused.
+    tap.check(f"{lent}, {host}, {protocol.name}: what was judged is asked",
+              wait() == "web.example" or protocol == socket.SOCK_STREAM)
+    tap.equal("and nothing else", asked_of_resolver(name), 0)
+
+
+# The same after the client has said its host: the first copy dies on the way,
+# and TCP sends what the page holds by then.
+def said_again(host, more=0):
+    """Say honest.210.wild.example, and then host in its place: what comes
+    back."""
+    def head(host):
+        return (f"POST / HTTP/1.1\r\nHost: {host}.210.wild.example\r\n\r\n" +
+                "." * (not more)).encode()
+
+    ask_liar(question("honest.210.wild.example"), FAR, 9001)
+    file = os.memfd_create("head")
+    os.write(file, head("honest"))
+    with socket.socket() as client, mmap.mmap(file, len(head(host))) as page:
+        client.settimeout(5 * SLOW)
+        client.connect((FAR, 80))
+        time.sleep(0.1)
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        os.sendfile(client.fileno(), file, 0, len(page))
+        time.sleep(0.05)
+        page[:] = head(host)
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 64)
+        try:
+            client.sendall(bytes(more) + b"." * bool(more))
+            return client.recv(4096).decode()
+        except socket.timeout:
+            return "nothing"
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+
+tap.equal("a host, said again: it arrives", as_user(
+    PUPPY, said_again, "honest"), "honest.210.wild.example 51")
+tap.equal("another host, said instead: refused", as_user(
+    PUPPY, said_again, "secret"), "ECONNRESET")
+tap.check("it is written down", wait_rows(
+    "kind = 'connect' AND verdict = 'deny' AND host = 'honest.210.wild.example'"
+    " AND reason LIKE '%cannot be read%'"))
+before = visits()
+tap.equal("much more behind a host arrives, too", as_user(
+    PUPPY, said_again, "honest", 20 << 20),
+    f"honest.210.wild.example {51 + (20 << 20)}")
+tap.check("and the queue is not asked for long", visits() - before < 500,
+          visits() - before)
+
+
+# ... and a byte that its receiver leaves out (MSG_OOB).
+def urgently(host, port, pieces):
+    """Send (bytes, flags), each in a segment of its own: what comes back at
+    last."""
+    with socket.socket(family_of(host)) as client:
+        client.settimeout(3 * SLOW)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            client.connect((host, port))
+            for data, flags in pieces:
+                if select.select([client], [], [], 0)[0]:
+                    client.recv(4096)
+                client.send(data, flags)
+                time.sleep(0.1 * SLOW)
+            return client.recv(4).hex() or "closed"
+        except socket.timeout:
+            return "timeout"
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+
+as_user(PUPPY, lookup, "good.example")
+OOB = socket.MSG_OOB
+allowed = framed(question("web.example"))
+hello = hello_for("good.example")
+head = b"GET / HTTP/1.1\r\nX: y\r\nHost: good.example\r\n\r\n"
+for name, where, pieces in (
+        ("a question", (RESOLVER, 53), [(allowed, OOB)]),
+        ("a question, IPv6", (RESOLVER6, 53), [(allowed, OOB)]),
+        ("the second question", (RESOLVER, 53), [(allowed, 0), (allowed, OOB)]),
+        ("a hello", (SHARED, 443), [(hello, OOB)]),
+        ("the end of a hello", (SHARED, 443), [(hello[:50], 0),
+                                               (hello[50:], OOB)]),
+        ("a head", (SHARED, 80), [(head[:16], OOB), (head[16:], 0)]),
+        ("the middle of a head", (SHARED, 80), [
+            (head[:17], 0), (head[17:20], OOB), (head[20:], 0)])):
+    tap.equal(f"urgent, {name}: refused", as_user(PUPPY, urgently, *where,
+                                                  pieces), "ECONNRESET")
+    plainly = [(data, 0) for data, _ in pieces]
+    tap.check(f"not urgent, {name}: answered", as_user(
+        PUPPY, urgently, *where, plainly) not in ("ECONNRESET", "timeout"))
+tap.equal("urgent, where no name is read: none of our business",
+          as_user(PUPPY, urgently, place(250), 9001, [(b"woof", 0),
+                                                      (b"woofw", OOB)]),
+          b"woof".hex())
+tap.equal("urgent, by another user", as_user(
+    KITTEN, urgently, SHARED, 80, [(head[:24] + b"!", OOB), (head[24:], 0)]),
+    b"HTTP".hex())
 
 # A look-up and at once a connection: A and AAAA share one socket.
 def race(count):
@@ -352,6 +587,101 @@ for user, right in ((PUPPY, lambda length: length < 50000),
     tap.check(f"what uid {user} sends after closing is "
               f"{'judged, too' if user == PUPPY else 'its own business'}",
               len(sunk()) == before + 1 and right(sunk()[-1]), sunk())
+
+
+# ... and what the sender writes to pages that it has sent already.  A receiver
+# that reads late shows it: until then they are on their way.
+gatekeeper.reload(policy(RULES_HERE).replace(f'"{LIAR}"',
+                                             f'"{LIAR}", "203.0.113.53"'))
+LATE, READ_NOW, WAS_READ = "203.0.113.53", "/mnt/read", "/mnt/was_read"
+
+
+def read_late(kind, host, port):
+    """A receiver that reads once READ_NOW is there, and then writes to WAS_READ
+    what it has read."""
+    for path in (READ_NOW, WAS_READ):
+        if os.path.exists(path):
+            os.unlink(path)
+    pid = os.fork()
+    if pid == 0:
+        enter_peer()
+        server = socket.socket(family_of(host), kind)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((host, port))
+        if kind == socket.SOCK_STREAM:
+            server.listen(1)
+        open(WAS_READ, "w").close()
+        end = time.monotonic() + 10 * SLOW
+        while not os.path.exists(READ_NOW) and time.monotonic() < end:
+            time.sleep(0.01)
+        server.settimeout(1)
+        data = b""
+        try:
+            if kind == socket.SOCK_STREAM:
+                server = server.accept()[0]
+                server.settimeout(1)
+                while part := server.recv(65536):
+                    data += part
+            else:
+                data = server.recv(65536)
+        except OSError:
+            pass
+        with open(WAS_READ, "wb") as out:
+            out.write(data)
+        os._exit(0)
+    while not os.path.exists(WAS_READ):
+        time.sleep(0.01)
+    return pid
+
+
+def write_after(kind, host, port, first, second):
+    """Send pages that hold the first, and then write the second to them."""
+    page = mmap.mmap(-1, (len(first) + 4095) // 4096 * 4096)
+    page[:len(first)] = first
+    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    vector = (ctypes.c_size_t * 2)(address, len(first))
+    out, into = os.pipe()
+    libc = ctypes.CDLL(None, use_errno=True)
+    with socket.socket(family_of(host), kind) as client:
+        client.connect((host, port))
+        if libc.vmsplice(into, vector, 1, 0) != len(first):
+            return "vmsplice"
+        libc.splice(out, None, client.fileno(), None, len(first), 0)
+        time.sleep(0.3 * SLOW)
+        page[:len(second)] = second
+        time.sleep(0.1)
+    return "written"
+
+
+def late(uid, kind, host, port, first, second):
+    """What a receiver reads of that."""
+    reader = read_late(kind, host, port)
+    done = as_user(uid, write_after, kind, host, port, first, second)
+    write_file(READ_NOW)
+    os.waitpid(reader, 0)
+    return [done, open(WAS_READ, "rb").read()]
+
+
+as_user(PUPPY, lookup, "a.wild.example")
+web, secret = (b"GET / HTTP/1.1\r\nHost: %s\r\nX: " % name +
+               b"x" * 3000 + b"\r\n\r\n"
+               for name in (b"a.wild.example", b"secret.example"))
+short = [head.replace(b"x" * 3000, b"x") for head in (web, secret)]
+hellos = [hello_for(name) for name in ("a.wild.example", "secret.example")]
+DGRAM, STREAM = socket.SOCK_DGRAM, socket.SOCK_STREAM
+for name, at, first, second in (
+        ("a question", (DGRAM, LATE, 53), question("web.example"),
+         question("out.example")),
+        ("a question over TCP", (STREAM, LATE, 53),
+         framed(question("web.example")), framed(question("out.example"))),
+        ("a head", (STREAM, WEB, 8088), *short),
+        ("a head of several segments", (STREAM, WEB, 8088), web, secret),
+        ("a hello", (STREAM, WEB, 8443), *hellos)):
+    tap.equal(f"written to later, {name}: by another user",
+              late(KITTEN, *at, first, second),
+              ["written", second[:len(first)] + first[len(second):]])
+    tap.equal(f"written to later, {name}: sent is what was read",
+              late(PUPPY, *at, first, second), ["written", first])
 
 
 # The same port again: what an earlier connection said counts no more.

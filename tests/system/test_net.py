@@ -1,6 +1,7 @@
 """The net gate: real programs, sockets and packets between two hosts."""
 
 import ctypes
+import json
 import shutil
 
 from net_bed import *
@@ -24,15 +25,18 @@ allow = ( {{ net = "{PEER}"; ports = [ {ALLOWED}, {SINK_PORT} ];
           {{ net = "{PEER6}"; protocol = "icmp"; }},
           {{ net = "127.0.0.1"; ports = [ 2222 ]; }},
           {{ net = "{PEER}"; ports = [ 1002 ];
-             program = "{os.path.realpath('/usr/bin/curl')}"; }} );
-deny = ( {{ net = "{OTHER}"; reason = "not that one"; }} );
+             program = "{os.path.realpath('/usr/bin/curl')}"; }},
+          {{ net = "{PEER}"; ports = [ 1005 ]; }} );
+deny = ( {{ net = "{OTHER}"; reason = "not that one"; }},
+         {{ net = "{PEER}"; ports = [ 1005 ];
+            program = "{os.path.realpath('/usr/bin/curl')}"; }} );
 """
 
 wire()
 # Somebody else's rules, to be found as they are at the end.
 sh(OTHERS_ADD)
 theirs = sh(OTHERS_LIST)
-peer = Peer([ALLOWED, DENIED, 1002, SINK_PORT])
+peer = Peer([ALLOWED, DENIED, 1002, 1005, SINK_PORT])
 gatekeeper = Gatekeeper(network(RULES))
 refused = ("ECONNREFUSED", "EHOSTUNREACH", "EACCES", "ENETUNREACH")
 
@@ -110,6 +114,58 @@ tap.equal("ssh to a local sshd", out, "in")
 out = run_as(PUPPY, [*ssh, "-p2223", "puppy@127.0.0.1", "echo in"])
 tap.check("loopback is network, too", "refused" in out, out)
 sshd.kill()
+
+# Which program it is, whatever it says.  One that cannot be known is allowed
+# nothing that a rule allows a program, and all is denied to it that is to one.
+CONNECT = f"""
+import socket, sys
+def woof(port):
+    try:
+        with socket.create_connection(("{PEER}", port), 3) as client:
+            client.send(b"woof")
+            return client.recv(4).decode()
+    except OSError as error:
+        return type(error).__name__
+print(woof(1002), woof(1005))
+"""
+python = os.path.realpath(sys.executable)
+place = os.path.realpath("/usr/bin/curl")
+tap.equal("a program that is not the one of the rules",
+          run_as(PUPPY, [python, "-c", CONNECT]),
+          "ConnectionRefusedError woof")
+MEMORY = f"""
+import os, sys
+memory = os.memfd_create("curl", 0)
+with open("{python}", "rb") as file:
+    os.write(memory, file.read())
+os.execve(memory, ["{python}", "-c", sys.argv[1]], os.environ)
+"""
+DELETED = f"""
+import os, shutil, subprocess, sys
+mine = shutil.copy("{python}", "/home/puppy/curl")
+code = "import os; os.unlink('/home/puppy/curl')\\n" + sys.argv[1]
+sys.exit(subprocess.run([mine, "-c", code],
+                        env={{"PYTHONHOME": "{sys.prefix}"}}).returncode)
+"""
+for name, command, shown in (
+        ("from memory", [python, "-c", MEMORY, CONNECT],
+         "unknown (/memfd:curl (deleted))"),
+        ("deleted", [python, "-c", DELETED, CONNECT],
+         "unknown (/home/puppy/curl (deleted))"),
+        ("in a user namespace of its own",
+         ["unshare", "-Ur", python, "-c", CONNECT], f"unknown ({python})")):
+    out = run_as(PUPPY, command)
+    tap.equal(f"a program {name}", out,
+              "ConnectionRefusedError ConnectionRefusedError")
+    tap.check(f"a program {name}: it is written down as not known",
+              wait_rows("verdict = 'deny' AND port = 1005 AND program = ?",
+                        shown),
+              [row["program"] for row in rows("port = 1005")])
+out = run_as(PUPPY, ["unshare", "-Urm", "sh", "-c",
+                     f"mount --bind {python} {place} && exec {place} -c "
+                     '"$1"', "sh", CONNECT])
+tap.check("another program in its place, in a root of its own",
+          "woof" not in out, out)
 
 # One visit for a flow, however much it carries.
 def megabytes():
@@ -446,6 +502,39 @@ tap.check("a refused caller is written down",
           wait_rows("kind = 'accept' AND verdict = 'deny'"))
 
 
+# An answer is one to who has really called: IPv6 lets anybody send from an
+# address that is none of this machine's.
+def answer_myself(caller, port):
+    """Call as caller, answer that: what comes back from there."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as call, \
+            socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as answer:
+        call.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND
+        call.bind((caller, port))
+        answer.bind((HERE6, 5555))
+        answer.settimeout(min(2 * SLOW, 15))  # as_user() waits for 30
+        heard = None
+        try:
+            call.sendto(b"hello", (HERE6, 5555))
+            heard = answer.recvfrom(100)[1][0]
+            answer.sendto(b"woof", (caller, port))
+            return [heard, answer.recv(100).decode()]
+        except socket.timeout:
+            return [heard, "timeout"]
+        except OSError as error:
+            return [heard, errno.errorcode[error.errno]]
+
+
+gatekeeper.reload(network(RULES.replace("allow = (", f"""allow = (
+    {{ net = "{HERE6}"; protocol = "udp"; }},""") + 'inbound = "any";'))
+tap.equal("a made-up caller that is allowed is answered", as_user(
+    PUPPY, answer_myself, PEER6, ALLOWED), [PEER6, "woof"])
+before = seen(17, PEER6, DENIED)
+heard = as_user(PUPPY, answer_myself, PEER6, DENIED)
+tap.check("one that is denied is not", heard[0] == PEER6 and
+          heard[1] in ("timeout", "EACCES", "EPERM"), heard)
+tap.equal("no packet left", seen(17, PEER6, DENIED), before)
+
+
 # A reload judges what is open already.  What waits for a clock waits longer
 # where starting a program takes seconds.
 STRETCH = max(1, SLOW / 4)
@@ -592,6 +681,15 @@ for _ in range(62):
     gatekeeper.reload(network(RULES))
 open(go, "w").close()
 tap.equal("marks that come round again open nothing", asked(), "x")
+
+# Kinds of sockets that no rule is asked about, where the kernel has them.
+def unjudged():
+    return sorted(json.loads(sh("leash status --json")).get("unjudged", []))
+
+
+here = {line.split()[0] for line in open("/proc/net/protocols")}
+tap.equal("status tells which sockets are not judged", unjudged(), sorted(
+    here & {"RXRPC", "SMC", "RDS", "TIPC", "KCM", "PPPOX", "PPPOE"}))
 
 tap.equal("stops cleanly", gatekeeper.stop(), 0)
 tap.equal("afterwards nobody is leashed",

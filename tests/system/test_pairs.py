@@ -285,6 +285,101 @@ tap.equal("openat2 in a read folder counts as writing",
           as_user(PUPPY, lambda: probing("openat2", FILE, READ)), "EPERM")
 tap.equal("plain reading there works", as_user(PUPPY, opening(FILE)), "ok")
 
+# Registers tell of a call, and not of what the kernel opens on the way out of
+# it: that counts as writing, too, and writes nothing.
+FIFO = f"{BOX}/box/fifo"
+os.mkfifo(FIFO, 0o666)
+os.chmod(FIFO, 0o666)
+
+
+def late(flags, how, path=FILE):
+    return as_user(PUPPY, lambda: probing("uring-late", path, flags, FIFO,
+                                          how))
+
+
+for flags, how in ((WRITE, "openat worker"), (WRITE, "openat"),
+                   (WRITE, "open"), (os.O_RDWR | os.O_TRUNC, "openat worker"),
+                   (READ | os.O_TRUNC, "openat"),
+                   (READ | os.O_TRUNC, "openat worker")):
+    name = f"io_uring, flags {flags:o}, out of a read ({how})"
+    write_file(FILE)
+    gatekeeper.reload(config(files=BOX_ONLY))
+    before = rows()[-1]["seq"]
+    tap.equal(f"{name}: denied", late(flags, how), "EPERM")
+    tap.equal(f"{name}: nothing written", open(FILE).read(), "content\n")
+    tap.check(f"{name}: written down as writing", wait_rows(
+        "seq > ? AND access = 'write' AND verdict = 'deny' AND target = ?",
+        before, FILE))
+    gatekeeper.reload(config(files=write(f"{BOX}/box")))
+    tap.equal(f"{name}: allowed", late(flags, how), "ok")
+
+# A core dump is written by the kernel in the name of a thread that reads.
+DUMP = """
+import ctypes, os, resource, signal, sys, threading, time
+resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+os.chdir(sys.argv[1])
+def stop():
+    time.sleep(0.3)
+    os.kill(os.getpid(), int(sys.argv[3]))
+threading.Thread(target=stop).start()
+if sys.argv[2]:
+    os.open(sys.argv[2], os.O_RDONLY)
+time.sleep(10)
+"""
+
+
+def dumped(where, fifo, number):
+    for name in os.listdir(where):
+        if name.startswith("core"):
+            os.unlink(f"{where}/{name}")
+    run_as(PUPPY, ["/usr/bin/python3", "-c", DUMP, where, fifo,
+                   str(int(number))])
+    return [name for name in os.listdir(where) if name.startswith("core") and
+            os.path.getsize(f"{where}/{name}")]
+
+
+cores = "/proc/sys/kernel/core_pattern"
+pattern = open(cores).read().strip() if os.access(cores, os.W_OK) else ""
+if pattern.startswith(("|", "/")) or not pattern:
+    tap.skip("core dumps", f"they go to {pattern!r}")
+else:
+    for fifo, number in (("", signal.SIGQUIT), (FIFO, signal.SIGQUIT),
+                         (FIFO, signal.SIGSEGV), (FIFO, signal.SIGABRT)):
+        name = f"a core dump by {number.name}" + (fifo and " out of a read")
+        gatekeeper.reload(config(files=BOX_ONLY, profiles='"base", "python"'))
+        tap.equal(f"{name}, where may only be read: none",
+                  dumped(f"{BOX}/box", fifo, number), [])
+        gatekeeper.reload(config(files=write(f"{BOX}/box"),
+                                 profiles='"base", "python"'))
+        tap.check(f"{name}, where may be written: one",
+                  dumped(f"{BOX}/box", fifo, number))
+
+# Where somebody has a file open for writing, that may be this very open.
+gatekeeper.reload(config(files=BOX_ONLY))
+write_file(FILE)
+with open(FILE, "a"):
+    tap.equal("a file that root writes to, and all may: not to be told",
+              as_user(PUPPY, opening(FILE)), "EPERM")
+if "LEASH_SLOW" in os.environ:
+    tap.skip("if only for a moment: told",
+             "in emulation a moment is longer than the gate waits for one")
+else:
+    writer = subprocess.Popen(["sh", "-c",
+                               f"exec >> {FILE}; echo; sleep 0.02"])
+    while os.path.getsize(FILE) == len("content\n"):
+        pass
+    tap.equal("if only for a moment: told", as_user(PUPPY, opening(FILE)), "ok")
+    writer.wait()
+os.chmod(FILE, 0o644)
+with open(FILE, "a"):
+    tap.equal("where the modes let only root write: told",
+              as_user(PUPPY, opening(FILE)), "ok")
+os.chmod(FILE, 0o666)
+with open(FILE, "a"):
+    gatekeeper.reload(config(files=write(f"{BOX}/box")))
+    tap.equal("in a folder for writing: no question",
+              as_user(PUPPY, opening(FILE)), "ok")
+
 # open_by_handle_at takes CAP_DAC_READ_SEARCH, which the account has not.
 HANDLE = ["handle", FILE, BOX, READ]
 CAPABLE = ["setpriv", "--reuid", "puppy", "--regid", "puppy",

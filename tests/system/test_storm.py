@@ -42,6 +42,46 @@ tap.equal("500 threads read what they might write: none is refused",
 tap.equal("4000 of another user: none is refused",
           storm(KITTEN, FILE, 4000), "4000 0 0")
 
+# So must one that for long has no processor to go to sleep by: woken, the gate
+# takes its only one away, and then another process has it.
+def read_starved(processor):
+    os.sched_setaffinity(0, {processor})
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    longest, end = 0, time.monotonic() + 8
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        open_close(WRITABLE)
+        longest = max(longest, time.monotonic() - begin)
+    return longest
+
+
+def starve(processor, seconds):
+    pid = os.fork()
+    if pid == 0:
+        os.sched_setaffinity(0, {processor})
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+        os._exit(0)
+    return pid
+
+
+processor = min(os.sched_getaffinity(0))
+everywhere = os.sched_getaffinity(0)
+for pid in gatekeeper.pids("leash-fanotify"):
+    os.sched_setaffinity(pid, {processor})
+wait = meanwhile(PUPPY, lambda: [time.sleep(1), read_starved(processor)][1])
+time.sleep(0.5)
+burner = starve(processor, 16)
+took = wait()
+os.waitpid(burner, 0)
+for pid in gatekeeper.pids("leash-fanotify"):
+    os.sched_setaffinity(pid, everywhere)
+print(f"# a starved thread's longest open: {took} s")
+tap.check("a thread without a processor reads what it might write: not "
+          "refused", isinstance(took, float), took)
+
 # Two users fork at once in a PID space so small that each number is used
 # again and again: a verdict for the wrong process would show in either.
 # No mount namespace: what is opened through one of its own is denied.

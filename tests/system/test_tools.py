@@ -34,11 +34,22 @@ TOOLS = """
                                            { field = "limit"; operator = "less_than";
                                              value = 100; } ); },
                 { tool = "Pick"; when = ( { field = "items.*.kind"; operator = "equals";
-                                            value = "cat"; } ); } );
+                                            value = "cat"; } ); },
+                { tool = "Words"; by_name_only = true; name = "words";
+                  when = ( { field = "text"; operator = "matches";
+                             value = "^(\\\\w+\\\\s?)+$"; } ); },
+                "Free2", "Sum" );
       deny  = ( "mcp__files__delete_*",
                 { tool = "Bash"; name = "no pushing"; reason = "ask Alice";
                   when = ( { field = "command"; operator = "matches";
-                             value = "^git\\\\s+push"; } ); } );
+                             value = "^git\\\\s+push"; } ); },
+                { tool = "Free2"; name = "not words";
+                  when = ( { field = "text"; operator = "not_matches";
+                             value = "^(\\\\w+\\\\s?)+$"; } ); },
+                { tool = "Sum"; when = ( { field = "amount"; operator = "greater_than";
+                                           value = 1000; } ); },
+                { tool = "Sum"; when = ( { field = "to"; operator = "glob";
+                                           value = "*evil*"; } ); } );
       inspect = ( "secrets", "commands",
                   { what = "card"; action = "redact"; },
                   { what = "email"; action = "observe"; } );
@@ -121,6 +132,32 @@ def test_conditions():
               denied.get("rule") == "no pushing" and
               "ask Alice" in denied["reason"], denied)
     tap.equal("and without", verdict("Bash", {"command": "git log"}), "allow")
+
+
+def test_untold():
+    """What nobody can tell is no, for rules of both kinds."""
+    costly = "a" * 40 + "; cat x; id"
+    for tool, rule in (("Words", "words"), ("Free2", "not words")):
+        tap.equal(f"{tool}: an expression that holds",
+                  verdict(tool, {"text": "cat x id"}), "allow")
+        tap.equal(f"{tool}: one that does not",
+                  verdict(tool, {"text": "cat x; id"}), "deny")
+        denied = call(tool, {"text": costly})
+        tap.check(f"{tool}: one too costly for the text", denied["verdict"] ==
+                  "deny" and denied.get("rule") == rule and
+                  "cannot be told" in denied["reason"], denied)
+        started = time.monotonic()
+        denied = call(tool, {"text": ("a" * 24 + ";") * 40000})
+        tap.check(f"{tool}: nor a long one, which takes no longer",
+                  denied["verdict"] == "deny" and
+                  time.monotonic() - started < 4, denied)
+    tap.equal("a number", verdict("Sum", {"amount": 999}), "allow")
+    tap.equal("one that is too much", verdict("Sum", {"amount": 1001}), "deny")
+    tap.equal("however long it is written",
+              verdict("Sum", {"amount": "0" * 70 + "1001"}), "deny")
+    tap.equal("a text with a NUL in it is compared whole",
+              [verdict("Sum", {"to": "x" + "\0" * 5000 + word})
+               for word in ("Evil", "good")], ["deny", "allow"])
 
 
 def test_rates():
@@ -333,6 +370,211 @@ def test_bad_requests():
               as_user(PUPPY, two_at_once), ["allow", "deny"] * 2)
 
 
+def tool_gate():
+    return gatekeeper.pids("leash-toolcall")[0]
+
+
+def memory_mb(key="VmRSS"):
+    for line in open(f"/proc/{tool_gate()}/status"):
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) // 1024
+
+
+def bomb(levels):
+    """Variables of variables: a kilobyte that wants 10 ** levels of them."""
+    lines = ["a0=" + "A" * 1000]
+    for i in range(1, levels + 1):
+        lines.append(f"a{i}=" + f"$a{i - 1}" * 10)
+    return "\n".join(lines)
+
+
+def test_sums():
+    """Short texts that become long ones, or cost much: refused, and soon."""
+    pid, before = tool_gate(), memory_mb("VmHWM")
+    substitute = "a=" + "A" * 60000 + "\n"
+    many = {
+        "variables in variables": bomb(7),
+        "a file's name of them": bomb(3) + "\ncat > $a3",
+        "a here-string of them": bomb(3) + "\ncat <<<$a3",
+        "one each, and many": substitute + "cat $a\n" * 900,
+        "substitutions": substitute + "cat $(echo $a)\n" * 900,
+        "words of a wrapper": "env " * 11 + "cat " + "a " * 32000 +
+                              "\n" + ("env " * 11 + "a " * 9000 + "\n") * 3,
+    }
+    for name, command in many.items():
+        denied = call("Bash", {"command": command})
+        tap.check(f"refused: {name}", denied["verdict"] == "deny" and
+                  "too long" in denied["reason"], denied)
+    tap.equal("variables as people use them", verdict("Bash", {
+        "command": "d=/srv/project; f=$d/a; cat $f $f | cat > $d/b"}), "allow")
+    costly = {
+        "a long way up": "rm -rf " + "../" * 80000,
+        "to be written": "tee " + "a/" * 120000,
+        "functions": "f(" * 60 + "|f" * 100000,
+        "shells in a pipe": "|".join(["bash"] * 1000),
+        "SQL": "git 'x'; cat 'update a set " + "update a set " * 18000 + "'",
+    }
+    for name, command in costly.items():
+        started = time.monotonic()
+        got = verdict("Bash", {"command": command})
+        tap.check(f"in time: {name}", got in ("allow", "deny") and
+                  time.monotonic() - started < 4, got)
+    got = verdict("Free", {"k" * (1 << 20): ["a://"] * 400000})
+    tap.equal("a long name of many addresses", got, "deny")
+    tap.equal("values without end are no request", as_user(
+        PUPPY, ask, b'{"ask":"call","tool":"Free","arguments":[' +
+        b"[]," * 2000000 + b"[]]}")["verdict"], "deny")
+    tap.equal("it is still the same gate", tool_gate(), pid)
+    tap.check("and has needed little for it", memory_mb("VmHWM") - before <
+              200, (before, memory_mb("VmHWM")))
+    tap.equal("nor is it spared", open(f"/proc/{pid}/oom_score_adj").read(),
+              "0\n")
+
+
+def test_answers_not_taken():
+    """Who fetches no answer gets no more than fits."""
+    text = json.dumps({"ask": "call", "tool": "Free", "arguments": {
+        "n": "4539526018159083", "x": "word " * 400000}}).encode() + b"\n"
+    before = memory_mb()
+    hoarded, looked = os.pipe(), os.pipe()
+
+    def hoard():
+        links, said = [], {"allow": 0, "deny": 0, "closed": 0}
+        for _ in range(60):
+            link = socket.socket(socket.AF_UNIX)
+            link.settimeout(20)
+            link.connect(SOCKET)
+            links.append(link)
+            try:
+                link.sendall(text)
+            except OSError:  # refused before all of it was there
+                said["closed"] += 1
+        time.sleep(2)
+        os.write(hoarded[1], b"x")
+        os.read(looked[0], 1)
+        for link in links:
+            try:
+                reply = link.makefile().readline()
+                said[json.loads(reply)["verdict"]] += 1
+            except (OSError, ValueError):
+                pass
+        return said
+
+    child = os.fork()
+    if child == 0:
+        result = as_user(PUPPY, hoard, seconds=90)
+        print("# answers:", result, flush=True)
+        os._exit(0 if isinstance(result, dict) and
+                 result["deny"] + result["closed"] > 20 and
+                 10 < result["allow"] <= 32 else 1)
+    os.read(hoarded[0], 1)
+    tap.check("it keeps no more than it says", memory_mb() - before < 150,
+              (before, memory_mb()))
+    tap.equal("others are answered", call("x", uid=KITTEN)["verdict"], "allow")
+    os.write(looked[1], b"x")
+    tap.equal("what fits is there, the rest refused", os.waitpid(child, 0)[1],
+              0)
+    tap.equal("afterwards there is room again", verdict(
+        "Free", {"n": "4539526018159083", "x": "word " * 400000}), "allow")
+
+
+def test_turns():
+    """An account's costly requests keep nobody else's waiting."""
+    text = json.dumps({"ask": "call", "tool": "Free", "arguments": {
+        "x": "curl " * (5 << 18)}}).encode() + b"\n"
+
+    def flood():
+        end = time.monotonic() + 8
+        links = [socket.socket(socket.AF_UNIX) for _ in range(6)]
+        for link in links:
+            link.connect(SOCKET)
+        while time.monotonic() < end:
+            for link in links:
+                link.sendall(text)
+            for link in links:
+                link.recv(65536)
+
+    child = os.fork()
+    if child == 0:
+        as_user(PUPPY, flood, seconds=40)
+        os._exit(0)
+    time.sleep(1)
+    waited = []
+    for _ in range(12):
+        started = time.monotonic()
+        call("x", uid=KITTEN)
+        waited.append(time.monotonic() - started)
+    tap.check("somebody else waits for one request at most",
+              max(waited) < 2.5 and sorted(waited)[6] < 1.5, waited)
+    started = time.monotonic()
+    code = subprocess.run(["leash-hook", "json"], input=json.dumps(
+        {"ask": "call", "tool": "x"}).encode(), capture_output=True)
+    tap.check("nor is a hook refused", code.returncode == 0 and
+              time.monotonic() - started < 3, code)
+    os.waitpid(child, 0)
+    tap.equal("the gate is the same", gatekeeper.words().count(
+        "tool gate stands still"), 0)
+
+
+def define(server, *tools, uid=PUPPY):
+    return as_user(uid, ask, {"ask": "define", "server": server, "tools": [
+        {"name": name, "description": words} for name, words in tools]})
+
+
+def pinned():
+    folder = "/var/lib/leash/pins"
+    names = os.listdir(folder)
+    return len(names), sum(os.stat(f"{folder}/{name}").st_size
+                           for name in names)
+
+
+def test_definitions():
+    tap.equal("definitions are pinned",
+              [define(f"s{i}", (f"t{i}", "Adds."))["withheld"]
+               for i in range(64)], [["no rule allows it"]] * 64)
+    files, size = pinned()
+    tap.equal("a file for each server", files, 64)
+    denied = define("s64", ("t64", "Adds."))
+    tap.check("up to a bound", "no room" in denied["withheld"][0] and
+              pinned()[0] == 64, denied)
+    tap.check("one that was not written down was not seen",
+              "no room" in define("s64", ("t64", "Adds more."))["withheld"][0])
+    tap.equal("what is pinned goes on",
+              define("s3", ("t3", "Adds."))["withheld"], ["no rule allows it"])
+    tap.check("a change of it is seen", "changed" in
+              define("s4", ("t4", "Adds more."))["withheld"][0])
+    for i in range(12):
+        define(f"s{i}", (f"big{i}", "x" * (1 << 20)))
+    files, size = pinned()
+    tap.check("and bytes have one", files == 64 and size <= 8 << 20,
+              (files, size))
+    denied = define("s5", ("huge", "x" * (3 << 20)))
+    tap.check("a file has its own", "no room" in denied["withheld"][0], denied)
+    old = tool_gate()
+    os.kill(old, signal.SIGKILL)
+    tap.check("after a restart a name of another server's is still known",
+              "same name" in define("s6", ("t3", "Adds."))["withheld"][0])
+    tap.check("and what was not written down is not shown",
+              "no room" in define("s70", ("t70", "x"))["withheld"][0])
+    tap.check("the log says so", "cannot be kept" in gatekeeper.words(),
+              gatekeeper.words()[-500:])
+    for name in os.listdir("/var/lib/leash/pins"):
+        os.unlink(f"/var/lib/leash/pins/{name}")
+    os.kill(tool_gate(), signal.SIGKILL)
+    tap.equal("with room again it is", define("s70", ("t70", "x"))["withheld"],
+              ["no rule allows it"])
+    owner = os.stat("/var/lib/leash/pins").st_uid
+    os.chown("/var/lib/leash/pins", ROOT, ROOT)
+    os.chmod("/var/lib/leash/pins", 0o755)
+    tap.equal("where nothing can be written, nothing new is shown",
+              [define("s71", ("t71", words))["withheld"]
+               for words in ("x", "y")], [["it cannot be written down"]] * 2)
+    tap.equal("and what is pinned goes on", define("s70", ("t70", "x"))
+              ["withheld"], ["no rule allows it"])
+    os.chown("/var/lib/leash/pins", owner, owner)
+    os.chmod("/var/lib/leash/pins", 0o700)
+
+
 def test_crowd():
     def crowd():
         links = []
@@ -430,12 +672,17 @@ gatekeeper = Gatekeeper(POLICY)
 gatekeeper.wait_for("tool gate")
 test_names()
 test_conditions()
+test_untold()
 test_rates()
 test_subjects()
 test_search()
 test_results()
 test_who()
 test_bad_requests()
+test_sums()
+test_answers_not_taken()
+test_turns()
+test_definitions()
 test_crowd()
 test_life(gatekeeper)
 test_log()

@@ -14,11 +14,11 @@
 #include "dns/dns_message.h"
 #include "gatekeeper/base/clock.h"
 #include "gatekeeper/policy/decide_flow.h"
-#include "nfqueue/dns_reply.h"
-#include "nfqueue/flow_names.h"
-#include "nfqueue/name_limits.h"
-#include "nfqueue/pins.h"
-#include "nfqueue/questions.h"
+#include "nfqueue/names/dns_reply.h"
+#include "nfqueue/names/flow_names.h"
+#include "nfqueue/names/name_limits.h"
+#include "nfqueue/names/pins.h"
+#include "nfqueue/names/questions.h"
 
 static struct dns_link_told told_of(const char *name, uint16_t id,
 				    uint16_t type)
@@ -119,15 +119,98 @@ static void pinned(void **state)
 	assert_string_equal(names[0], "n39.example");
 }
 
+/* Each set has its ends, and nobody else's entries are touched. */
+static void pins_apart(void **state)
+{
+	CLEANUP_FREE struct net_memory *memory = memory_new();
+	CLEANUP_FREE struct net_memory *before = memory_new();
+	const char *names[PINS_NAMES_MAX];
+	char name[HOST_NAME_SIZE + 8];
+	size_t sets = 0;
+
+	(void)state;
+	/* Addresses spread: no set has to do for all of them. */
+	for (int i = 0; i < 256; i++) {
+		struct policy_address address = asking.source;
+
+		address.bytes[15] = (uint8_t)i;
+		pins_add(memory, 1000, &address, "a.example", 100);
+	}
+	for (int i = 0; i < NET_MEMORY_PIN_SETS; i++)
+		sets += memory->pins[i][0].expires_s != 0;
+	assert_true(sets > 100);
+	for (int i = 0; i < 256; i++) {
+		struct policy_address address = asking.source;
+
+		address.bytes[15] = (uint8_t)i;
+		assert_int_equal(pins_find(memory, 1000, &address, 1, names),
+				 1);
+	}
+	/* One account's set is full; what lies behind it is as it was. */
+	memset(memory->pins, 0, sizeof(memory->pins));
+	for (int i = 0; i < NET_MEMORY_WAYS * 3; i++) {
+		snprintf(name, sizeof(name), "n%d.example", i);
+		pins_add(memory, 1000, &asking.source, name, 100);
+		assert_int_equal(
+			pins_find(memory, 1000, &asking.source, 1, names),
+			i < NET_MEMORY_WAYS ? i + 1 : NET_MEMORY_WAYS);
+	}
+	sets = 0;
+	for (int i = 0; i < NET_MEMORY_PIN_SETS; i++)
+		sets += memory->pins[i][0].expires_s != 0;
+	assert_int_equal(sets, 1);
+	/* A name that is too long is cut, and ends all the same. */
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	memset(memory->pins, 0xff, sizeof(memory->pins));
+	for (int i = 0; i < NET_MEMORY_PIN_SETS; i++)
+		for (int j = 0; j < NET_MEMORY_WAYS; j++)
+			memory->pins[i][j].expires_s = 0;
+	*before = *memory;
+	pins_add(memory, 1000, &asking.source, name, 100);
+	assert_int_equal(pins_find(memory, 1000, &asking.source, 1, names), 1);
+	assert_int_equal(strlen(names[0]), HOST_NAME_SIZE - 1);
+	for (int i = 0; i < NET_MEMORY_PIN_SETS; i++)
+		for (int j = 0; j < NET_MEMORY_WAYS; j++)
+			if (memory->pins[i][j].name != names[0])
+				assert_memory_equal(&memory->pins[i][j],
+						    &before->pins[i][j],
+						    sizeof(struct net_pin));
+}
+
+/* Those of one set are told apart by account and by address. */
+static void pins_of_others(void **state)
+{
+	CLEANUP_FREE struct net_memory *memory = memory_new();
+	const char *names[PINS_NAMES_MAX];
+
+	(void)state;
+	pins_add(memory, 1000, &asking.source, "a.example", 100);
+	for (int i = 0; i < NET_MEMORY_PIN_SETS; i++) {
+		struct net_pin *set = memory->pins[i];
+
+		if (!set[0].expires_s)
+			continue;
+		set[1] = set[2] = set[0];
+		set[1].uid = 1001;
+		set[2].address.bytes[0] ^= 1;
+		if (i + 1 < NET_MEMORY_PIN_SETS) /* another set's is not its */
+			memory->pins[i + 1][0] = set[0];
+		break;
+	}
+	assert_int_equal(pins_find(memory, 1000, &asking.source, 1, names), 1);
+}
+
 static void flows(void **state)
 {
 	CLEANUP_FREE struct net_memory *memory = memory_new();
 	struct packet other = asking;
+	struct flow_said said = {POLICY_SAID_NAME, "a.example", false, 0};
 	const struct net_named_flow *found;
 
 	(void)state;
 	other.source_port++;
-	flow_names_put(memory, 1000, &asking, POLICY_SAID_NAME, "a.example", 1);
+	flow_names_put(memory, 1000, &asking, &said, 1);
 	found = flow_names_find(memory, 1000, &asking);
 	assert_non_null(found);
 	assert_string_equal(found->name, "a.example");
@@ -135,13 +218,22 @@ static void flows(void **state)
 	assert_null(flow_names_find(memory, 1000, &other));
 	assert_null(flow_names_find(memory, 1001, &asking));
 	/* By its own entry, and by another name. */
-	flow_names_put(memory, 1000, &asking, POLICY_SAID_NAME, found->name, 2);
+	said.name = found->name;
+	flow_names_put(memory, 1000, &asking, &said, 2);
 	assert_string_equal(flow_names_find(memory, 1000, &asking)->name,
 			    "a.example");
-	flow_names_put(memory, 1000, &asking, POLICY_SAID_OTHER, "b.example",
-		       3);
+	said = (struct flow_said){POLICY_SAID_OTHER, "b.example", true, 7};
+	flow_names_put(memory, 1000, &asking, &said, 3);
 	assert_string_equal(flow_names_find(memory, 1000, &asking)->name,
 			    "b.example");
+	/* What arrives is still known. */
+	assert_true(found->arriving);
+	assert_int_equal(found->heard_to, 7);
+	flow_names_arrived(memory, 1000, &other);
+	assert_true(found->arriving);
+	flow_names_arrived(memory, 1000, &asking);
+	assert_false(found->arriving);
+	assert_int_equal(found->said, POLICY_SAID_OTHER);
 	flow_names_forget(memory, 1000, &asking);
 	assert_null(flow_names_find(memory, 1000, &asking));
 }
@@ -218,8 +310,9 @@ static void replies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(questions), cmocka_unit_test(pinned),
-		cmocka_unit_test(flows),     cmocka_unit_test(limits),
+		cmocka_unit_test(questions),  cmocka_unit_test(pinned),
+		cmocka_unit_test(pins_apart), cmocka_unit_test(pins_of_others),
+		cmocka_unit_test(flows),      cmocka_unit_test(limits),
 		cmocka_unit_test(replies),
 	};
 

@@ -13,7 +13,8 @@
 #include "gatekeeper/base/channel.h"
 #include "gatekeeper/base/escape.h"
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/base/process.h"
+#include "gatekeeper/base/hash.h"
+#include "gatekeeper/system/process.h"
 #include "gatekeeper/wire/message.h"
 #include "gatekeeper/wire/record.h"
 
@@ -55,6 +56,16 @@ static void test_escape_never_splits(void **state)
 		assert_true(n < size);
 		assert_true(n == 0 || n == 1 || n == 5);
 	}
+}
+
+/* What policy images of this version hold. */
+static void test_hash(void **state)
+{
+	(void)state;
+	assert_true(hash_bytes(1, "leash", 5) == UINT64_C(0x1b53729792657f73));
+	assert_true(hash_bytes(hash_seed(1, 2, 3), "a longer text", 13) ==
+		    UINT64_C(0xa913de39de6ed8b6));
+	assert_true(hash_bytes(1, "leash", 5) != hash_bytes(2, "leash", 5));
 }
 
 static struct channel *make_channel(size_t size)
@@ -231,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_escape_never_splits),
+		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_channel_order),
 		cmocka_unit_test(test_channel_keeps_room),
 		cmocka_unit_test(test_channel_sleep),

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "tests/unit/rule_file.h"
-#include "toolcall/commands.h"
+#include "toolcall/commands/commands.h"
+#include "toolcall/shell/shell_parse.h"
 
 struct seen {
 	const char *wanted;
@@ -27,7 +28,7 @@ static bool holds(const struct commands *commands,
 {
 	CLEANUP(shell_free) struct shell *shell = NULL;
 	struct seen seen = {.wanted = example->rule};
-	int r = shell_parse(example->text, strlen(example->text), &shell);
+	int r = shell_parse(example->text, strlen(example->text), NULL, &shell);
 
 	if (r) {
 		printf("# %s: cannot be read (%d): %s\n", example->rule, r,

@@ -118,11 +118,110 @@ static void questions(void **state)
 	assert_false(told.has_edns);
 	assert_int_equal(read_as(DNS_LINK_ANSWER), DNS_MESSAGE_MALFORMED);
 
+	for (unsigned int flags = 0; flags <= 0xffff; flags++) {
+		begin(flags, 0, 0);
+		question("example.org", A);
+		assert_int_equal(read_as(DNS_LINK_QUESTION),
+				 flags & ~0x0130U ? DNS_MESSAGE_MALFORMED : 0);
+	}
+}
+
+/* A question with EDNS of that size and time to live, and those options. */
+static int with_edns(unsigned int size, unsigned int ttl, const void *options,
+		     size_t length)
+{
 	begin(0x0100, 0, 1);
 	question("example.org", A);
-	record("", OPT, 0, "\0\12\0\10cookie..", 12);
-	assert_int_equal(read_as(DNS_LINK_QUESTION), 0);
+	record("", OPT, ttl, options, length);
+	m.bytes[m.length - length - 8] = (unsigned char)(size >> 8);
+	m.bytes[m.length - length - 7] = (unsigned char)size;
+	return read_as(DNS_LINK_QUESTION);
+}
+
+static int with_option(unsigned int option, const void *data, size_t length)
+{
+	char bytes[1024] = {(char)(option >> 8), (char)option,
+			    (char)(length >> 8), (char)length};
+
+	memcpy(bytes + 4, data, length);
+	return with_edns(1232, 0, bytes, length + 4);
+}
+
+static void beside_the_name(void **state)
+{
+	static const unsigned int sizes[] = {512, 1200, 1232, 4096, 65494};
+	const char zeros[600] = {0}, ones[41] = {[0 ... 40] = 1};
+	const char end[] = {[127] = 1};
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(with_edns(sizes[i], 0, "", 0), 0);
 	assert_true(told.has_edns);
+	assert_int_equal(with_edns(1231, 0, "", 0), DNS_MESSAGE_MALFORMED);
+	assert_int_equal(with_edns(0, 0, "", 0), DNS_MESSAGE_MALFORMED);
+	assert_int_equal(with_edns(1232, 0x8000, "", 0), 0); /* DNSSEC */
+	for (unsigned int bit = 0; bit < 32; bit++)
+		assert_int_equal(with_edns(1232, 1U << bit, "", 0),
+				 bit == 15 ? 0 : DNS_MESSAGE_MALFORMED);
+
+	for (size_t n = 0; n <= 600; n++)
+		assert_int_equal(with_option(12, zeros, n),
+				 n <= 128 ? 0 : DNS_MESSAGE_MALFORMED);
+	assert_int_equal(with_option(12, ones, 1), DNS_MESSAGE_MALFORMED);
+	assert_int_equal(with_option(12, end, 128), DNS_MESSAGE_MALFORMED);
+	for (size_t n = 0; n <= 41; n++)
+		assert_int_equal(with_option(10, ones, n),
+				 n == 8 || (n >= 16 && n <= 40)
+					 ? 0
+					 : DNS_MESSAGE_MALFORMED);
+	assert_int_equal(with_option(8, "\0\1\0\0", 4), 0);
+	assert_int_equal(with_option(8, "\0\2\0\0", 4), 0);
+	assert_int_equal(with_option(8, "\0\3\0\0", 4), 1);
+	assert_int_equal(with_option(8, "\0\1\0\1", 4), 1);
+	assert_int_equal(with_option(8, "\0\1\10\0\12", 5), 1);
+	for (unsigned int option = 0; option <= 0xffff; option++)
+		if (option != 3 && option != 11 && option != 12) {
+			assert_int_equal(with_option(option, "", 0), 1);
+		} else {
+			assert_int_equal(with_option(option, "", 0), 0);
+			assert_int_equal(with_option(option + 256, "", 0), 1);
+		}
+	assert_int_equal(with_option(3, "x", 1), DNS_MESSAGE_MALFORMED);
+	assert_int_equal(with_option(11, "\0\1", 2), DNS_MESSAGE_MALFORMED);
+	/* Several, and one of them twice. */
+	assert_int_equal(with_edns(1232, 0, "\0\3\0\0\0\12\0\10cookie..", 16),
+			 0);
+	assert_int_equal(with_edns(1232, 0, "\0\3\0\0\0\3\0\0", 8), 1);
+	/* Beyond its end, and cut short. */
+	assert_int_equal(with_edns(1232, 0, "\0\12\0\11cookie..", 12), 1);
+	assert_int_equal(with_edns(1232, 0, "\0\3\0", 3), 1);
+}
+
+/* The name in another way than written out: as a pointer, or its owner's. */
+static void pointers(void **state)
+{
+	(void)state;
+	begin(0x0100, 0, 0);
+	m.bytes[0] = 1; /* the number as a label */
+	put_name("@0");
+	put16(A);
+	put16(1);
+	assert_int_equal(read_as(DNS_LINK_QUESTION), DNS_MESSAGE_MALFORMED);
+
+	begin(0x0100, 0, 1);
+	question("example.org", A);
+	record("@24", OPT, 0, "", 0); /* a pointer to the root */
+	assert_int_equal(m.bytes[24], 0);
+	assert_int_equal(read_as(DNS_LINK_QUESTION), DNS_MESSAGE_MALFORMED);
+
+	begin(0x0100, 0, 1);
+	question("example.org", A);
+	record("a", OPT, 0, "", 0);
+	assert_int_equal(read_as(DNS_LINK_QUESTION), DNS_MESSAGE_MALFORMED);
+
+	assert_int_equal(with_edns(1232, 0, "", 0), 0);
+	put("x", 1);
+	assert_int_equal(read_as(DNS_LINK_QUESTION), DNS_MESSAGE_MALFORMED);
 }
 
 /* Whatever would carry something out beside the name. */
@@ -311,9 +410,14 @@ static void cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(questions), cmocka_unit_test(smuggled),
-		cmocka_unit_test(odd_names), cmocka_unit_test(addresses),
-		cmocka_unit_test(chains),    cmocka_unit_test(many),
+		cmocka_unit_test(questions),
+		cmocka_unit_test(smuggled),
+		cmocka_unit_test(beside_the_name),
+		cmocka_unit_test(pointers),
+		cmocka_unit_test(odd_names),
+		cmocka_unit_test(addresses),
+		cmocka_unit_test(chains),
+		cmocka_unit_test(many),
 		cmocka_unit_test(cut),
 	};
 

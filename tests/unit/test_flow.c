@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/policy/build.h"
+#include "gatekeeper/policy/build/build.h"
 #include "gatekeeper/policy/decide_flow.h"
 
 struct fixture {
@@ -61,7 +61,7 @@ static void add(struct fixture *f, enum policy_effect effect, const char *net,
 		.port_first = first,
 		.port_last = last,
 		.program = program,
-		.words.origin = net,
+		.meta.origin = net,
 	};
 	uint32_t rule = POLICY_NONE;
 
@@ -268,6 +268,40 @@ static void not_understood(void **state)
 	done(&f);
 }
 
+static void passed_over(void **state)
+{
+	struct policy_passed passed = {.count = 0};
+	struct policy_flow flow = {
+		.kind = POLICY_KIND_CONNECT,
+		.understood = true,
+		.protocol = POLICY_PROTOCOL_TCP,
+		.address = address_of("10.1.2.3"),
+		.port = 443,
+		.program_known = true,
+		.passed = &passed,
+	};
+	static const enum policy_verdict verdicts[] = {
+		POLICY_ALLOW, POLICY_DENY, POLICY_ALLOW, POLICY_DENY};
+	struct policy_answer answer;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	add(&f, POLICY_EFFECT_REACH, "10.0.0.0", 8, 0, 65535, NULL);
+	add(&f, POLICY_EFFECT_DENY, "10.1.0.0", 16, 0, 65535, NULL);
+	add(&f, POLICY_EFFECT_REACH, "10.1.2.3", 32, 443, 443, NULL);
+	end(&f);
+	flow.account = f.account;
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(policy_decide_flow(f.policy, &flow, &answer),
+				 0);
+		assert_int_equal(answer.verdict, verdicts[i]);
+		passed.rules[passed.count++] = answer.rule;
+	}
+	assert_int_equal(answer.rule, POLICY_NONE);
+	done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +312,7 @@ int main(void)
 		cmocka_unit_test(inbound),
 		cmocka_unit_test(many),
 		cmocka_unit_test(not_understood),
+		cmocka_unit_test(passed_over),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

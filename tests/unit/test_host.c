@@ -12,7 +12,7 @@
 
 #include "gatekeeper/base/fd.h"
 #include "gatekeeper/policy/address.h"
-#include "gatekeeper/policy/build.h"
+#include "gatekeeper/policy/build/build.h"
 #include "gatekeeper/policy/decide_flow.h"
 #include "gatekeeper/policy/decide_host.h"
 
@@ -60,7 +60,7 @@ static void add(enum policy_effect effect, const char *host, uint16_t port,
 		.protocols = POLICY_PROTOCOL_TCP | POLICY_PROTOCOL_UDP,
 		.port_first = port,
 		.port_last = port ? port : UINT16_MAX,
-		.words = {.origin = host, .until_s = until_s},
+		.meta = {.origin = host, .until_s = until_s},
 	};
 	uint32_t rule = POLICY_NONE;
 
@@ -275,6 +275,45 @@ static void connections(void **state)
 	policy = policy_free(policy);
 }
 
+static void passed_over(void **state)
+{
+	static const char *const order[] = {"a.b.example", "*.b.example", "*"};
+	static const char *const names[] = {"a.b.example"};
+	struct policy_passed passed = {.count = 0};
+	struct policy_flow flow = {
+		.kind = POLICY_KIND_CONNECT,
+		.understood = true,
+		.protocol = POLICY_PROTOCOL_UDP,
+		.address = address_of("203.0.113.7"),
+		.port = 9,
+		.program_known = true,
+		.now_s = NOW_S,
+		.names = names,
+		.name_count = 1,
+		.passed = &passed,
+	};
+	struct policy_answer answer;
+
+	(void)state;
+	begin();
+	add(POLICY_EFFECT_REACH, "*", 0, 0);
+	add(POLICY_EFFECT_DENY, "*.b.example", 0, 0);
+	add(POLICY_EFFECT_REACH, "a.b.example", 0, 0);
+	end();
+	flow.account = account;
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(policy_decide_flow(policy, &flow, &answer), 0);
+		assert_string_equal(
+			policy_text(policy,
+				    policy_rule(policy, answer.rule)->origin),
+			order[i]);
+		passed.rules[passed.count++] = answer.rule;
+	}
+	assert_int_equal(policy_decide_flow(policy, &flow, &answer), 0);
+	assert_int_equal(answer.rule, POLICY_NONE);
+	policy = policy_free(policy);
+}
+
 static void special_addresses(void **state)
 {
 	static const char *const special[] = {
@@ -330,6 +369,7 @@ int main(void)
 		cmocka_unit_test(questions),
 		cmocka_unit_test(every_name),
 		cmocka_unit_test(connections),
+		cmocka_unit_test(passed_over),
 		cmocka_unit_test(special_addresses),
 	};
 

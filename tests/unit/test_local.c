@@ -102,7 +102,7 @@ static void replaces_and_removes(void **state)
 
 	(void)state;
 	fill(&rules);
-	/* The same path in another list of the same account, and in another's. */
+	/* The same path in another list of the account, and in another's. */
 	assert_int_equal(add(&rules, 5, "puppy", "files.deny",
 			     "{ path = \"/a\"; name = \"local 5\"; }"),
 			 0);
@@ -150,13 +150,20 @@ static void fields_come_back(void **state)
 
 static void fields_end_somewhere(void **state)
 {
-	struct fields fields = {NULL, 0, 0, false};
+	struct fields fields = {NULL, 0, 0, false}, view;
+	struct fields_cursor cursor = {0};
+	int cuts = 0;
 
 	(void)state;
 	for (int i = 0; i < 10000; i++)
 		fields_put(&fields, "key", "0123456789");
 	assert_true(fields.failed);
 	assert_true(fields.length <= FIELDS_MAX);
+	/* Whoever reads it is told, once. */
+	assert_true(fields_view(fields.bytes, fields.length, &view));
+	while (fields_next(&view, &cursor))
+		cuts += fields_is(&cursor, FIELDS_CUT);
+	assert_int_equal(cuts, 1);
 	fields_free(&fields);
 }
 

@@ -6,12 +6,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "gatekeeper/base/fd.h"
-#include "gatekeeper/policy/build.h"
+#include "gatekeeper/policy/build/build.h"
 #include "gatekeeper/policy/decide.h"
 #include "gatekeeper/policy/glob.h"
+#include "gatekeeper/policy/places.h"
 
 static bool matches(const char *pattern, const char *name)
 {
@@ -58,11 +60,12 @@ struct fixture {
 	struct policy_builder *builder;
 	struct policy *policy;
 	uint32_t account;
+	int image;
 };
 
 static void begin(struct fixture *fixture)
 {
-	*fixture = (struct fixture){0};
+	*fixture = (struct fixture){.image = -1};
 	assert_int_equal(policy_builder_new(&fixture->builder), 0);
 	assert_int_equal(policy_builder_account(fixture->builder, "puppy", 1000,
 						&fixture->account),
@@ -80,7 +83,7 @@ static int add(struct fixture *fixture, enum policy_class class,
 		.class = class,
 		.effect = effect,
 		.path = path,
-		.words.origin = path,
+		.meta.origin = path,
 	};
 	const char *other;
 
@@ -100,18 +103,19 @@ static void finish(struct fixture *fixture)
 		.database = "/x",
 		.user = "x",
 	};
-	CLEANUP(fd_close) int fd = -1;
 
 	assert_int_equal(policy_builder_settings(fixture->builder, &settings),
 			 0);
-	assert_int_equal(policy_builder_finish(fixture->builder, 7, &fd), 0);
-	assert_int_equal(policy_map(fd, &fixture->policy), 0);
+	assert_int_equal(
+		policy_builder_finish(fixture->builder, 7, &fixture->image), 0);
+	assert_int_equal(policy_map(fixture->image, &fixture->policy), 0);
 }
 
 static void end(struct fixture *fixture)
 {
 	policy_builder_free(fixture->builder);
 	policy_free(fixture->policy);
+	fd_close(fixture->image);
 }
 
 static struct policy_answer ask(const struct fixture *fixture,
@@ -353,6 +357,7 @@ static void test_too_complex(void **state)
 /* An image with any one byte changed is refused or still safe to use. */
 static void test_damaged_image(void **state)
 {
+	CLEANUP_FREE unsigned char *image = NULL;
 	CLEANUP_FREE unsigned char *copy = NULL;
 	struct fixture f;
 	size_t size;
@@ -362,13 +367,15 @@ static void test_damaged_image(void **state)
 	assert_int_equal(add_file(&f, POLICY_EFFECT_READ, "/srv"), 0);
 	assert_int_equal(add_file(&f, POLICY_EFFECT_DENY, "**/*.pem"), 0);
 	finish(&f);
-	size = f.policy->size;
+	size = policy_size(f.policy);
+	image = malloc(size);
 	copy = malloc(size);
-	assert_non_null(copy);
+	assert_true(image && copy &&
+		    pread(f.image, image, size, 0) == (ssize_t)size);
 	for (size_t i = 0; i < size; i++) {
 		struct policy *view = NULL;
 
-		memcpy(copy, f.policy->base, size);
+		memcpy(copy, image, size);
 		copy[i] ^= 0xff;
 		if (policy_view(copy, size, &view) == 0) {
 			struct fixture changed = f;
@@ -381,9 +388,131 @@ static void test_damaged_image(void **state)
 	for (size_t i = 0; i < size; i += 7) {
 		struct policy *view = NULL;
 
-		assert_int_equal(policy_view(f.policy->base, i, &view),
+		assert_int_equal(policy_view(image, i, &view),
 				 POLICY_BAD_IMAGE);
 	}
+	end(&f);
+}
+
+/* As if each that decided had ended, and never longer than the set. */
+static void test_passed_over(void **state)
+{
+	static const char *const order[] = {"**/*.pem", "/srv/x/y.pem",
+					    "/srv/x", "/srv"};
+	struct policy_passed passed = {.count = 0};
+	struct policy_question question = {
+		.kind = POLICY_KIND_OPEN,
+		.access = POLICY_ACCESS_READ,
+		.path = "/srv/x/y.pem",
+		.path_length = strlen("/srv/x/y.pem"),
+		.device = 1,
+		.inode = 2,
+		.passed = &passed,
+	};
+	const struct policy_inode inode = {.device = 1, .inode = 2};
+	struct policy_rule_spec single = {
+		.class = POLICY_CLASS_FILES,
+		.effect = POLICY_EFFECT_DENY,
+		.path = "/elsewhere",
+		.meta.origin = "/elsewhere",
+		.inode = &inode,
+	};
+	struct policy_answer answer;
+	const char *other;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	question.account = single.account = f.account;
+	assert_int_equal(add_file(&f, POLICY_EFFECT_READ, "/srv"), 0);
+	assert_int_equal(add_file(&f, POLICY_EFFECT_DENY, "/srv/x"), 0);
+	assert_int_equal(add_file(&f, POLICY_EFFECT_WRITE, "/srv/x/y.pem"), 0);
+	assert_int_equal(add_file(&f, POLICY_EFFECT_DENY, "**/*.pem"), 0);
+	assert_int_equal(policy_builder_rule(f.builder, &single, &other), 0);
+	finish(&f);
+
+	assert_int_equal(policy_decide(f.policy, &question, &answer), 0);
+	assert_int_equal(answer.reason, POLICY_REASON_INODE);
+	for (size_t i = 0; i < 4; i++) {
+		passed.rules[passed.count++] = answer.rule;
+		assert_int_equal(policy_decide(f.policy, &question, &answer),
+				 0);
+		assert_string_equal(
+			policy_text(f.policy,
+				    policy_rule(f.policy, answer.rule)->origin),
+			order[i]);
+	}
+	passed.rules[passed.count++] = answer.rule;
+	assert_int_equal(policy_decide(f.policy, &question, &answer), 0);
+	assert_int_equal(answer.rule, POLICY_NONE);
+	question.passed = NULL;
+	assert_int_equal(policy_decide(f.policy, &question, &answer), 0);
+	assert_int_equal(answer.reason, POLICY_REASON_INODE);
+	end(&f);
+}
+
+struct seen {
+	char text[512];
+	size_t length;
+};
+
+static void note_place(void *context, const struct policy_place *place)
+{
+	static const char kinds[] = {
+		[POLICY_PLACE_FILE] = 'f',   [POLICY_PLACE_PROGRAM] = 'p',
+		[POLICY_PLACE_NET] = 'n',    [POLICY_PLACE_HOST] = 'h',
+		[POLICY_PLACE_DOMAIN] = 'd',
+	};
+	struct seen *seen = context;
+	const char *text = place->text ? place->text : "";
+
+	seen->length += (size_t)snprintf(seen->text + seen->length,
+					 sizeof(seen->text) - seen->length,
+					 "%c%s", kinds[place->kind], text);
+	if (place->kind == POLICY_PLACE_NET)
+		seen->length += (size_t)snprintf(
+			seen->text + seen->length,
+			sizeof(seen->text) - seen->length, "%d-%d:%d-%d",
+			place->first.bytes[15], place->last.bytes[15],
+			place->port_first, place->port_last);
+	seen->text[seen->length++] = ' ';
+	seen->text[seen->length] = '\0';
+}
+
+static void test_places(void **state)
+{
+	struct policy_net_spec net = {
+		.effect = POLICY_EFFECT_REACH,
+		.address.bytes = {[10] = 0xff, [11] = 0xff, [15] = 8},
+		.length = 125,
+		.protocols = POLICY_PROTOCOL_TCP,
+		.port_first = 1,
+		.port_last = 2,
+		.meta.origin = "n",
+	};
+	struct policy_net_spec host = {
+		.effect = POLICY_EFFECT_DENY,
+		.host = "a.example",
+		.protocols = POLICY_PROTOCOL_TCP,
+		.meta.origin = "h",
+	};
+	uint32_t rule = POLICY_NONE, other = POLICY_NONE;
+	struct seen seen = {.length = 0};
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	net.account = host.account = f.account;
+	assert_int_equal(add_file(&f, POLICY_EFFECT_READ, "/"), 0);
+	assert_int_equal(add_file(&f, POLICY_EFFECT_DENY, "/srv/**/x"), 0);
+	assert_int_equal(
+		add(&f, POLICY_CLASS_PROGRAMS, POLICY_EFFECT_RUN, "/usr/bin/x"),
+		0);
+	assert_int_equal(policy_builder_net(f.builder, &net, &rule), 0);
+	assert_int_equal(policy_builder_net(f.builder, &host, &other), 0);
+	finish(&f);
+	assert_int_equal(policy_places(f.policy, note_place, &seen), 0);
+	assert_string_equal(seen.text, "f/ p/usr/bin/x n8-15:1-2 ha.example ");
 	end(&f);
 }
 
@@ -400,6 +529,8 @@ int main(void)
 		cmocka_unit_test(test_uids),
 		cmocka_unit_test(test_too_complex),
 		cmocka_unit_test(test_damaged_image),
+		cmocka_unit_test(test_passed_over),
+		cmocka_unit_test(test_places),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

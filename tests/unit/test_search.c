@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "tests/unit/rule_file.h"
-#include "toolcall/decode.h"
-#include "toolcall/search.h"
+#include "toolcall/search/decode.h"
+#include "toolcall/search/search.h"
 
 #define ROUNDS 20 /* of other random characters */
 

@@ -16,7 +16,7 @@
 #include "gatekeeper/base/fd.h"
 #include "store/database.h"
 #include "store/drain.h"
-#include "tools/query_filter.h"
+#include "tools/lib/query_filter.h"
 
 static char folder[64], path[128];
 
@@ -236,6 +236,158 @@ static void test_expire(void **state)
 	database_free(database);
 }
 
+/* A word of the first row that the SQL yields; "" where there is none. */
+static void expect_word(const char *sql, const char *wanted)
+{
+	sqlite3_stmt *statement;
+	sqlite3 *sqlite;
+	const char *word = "";
+
+	assert_int_equal(
+		sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY, NULL),
+		SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL),
+			 SQLITE_OK);
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		word = (const char *)sqlite3_column_text(statement, 0);
+	assert_non_null(word);
+	assert_string_equal(word, wanted);
+	sqlite3_finalize(statement);
+	sqlite3_close(sqlite);
+}
+
+static void put_kinds(struct channel *channel)
+{
+	char buffer[RECORD_SIZE_MAX * 2];
+
+	for (const struct policy_kind_row *row = policy_kinds; row->word;
+	     row++) {
+		struct record record = {
+			.time_ns = clock_realtime_ns(),
+			.kind = row->kind,
+			.verdict = POLICY_DENY,
+			.protocol = POLICY_PROTOCOL_TCP,
+		};
+		size_t length;
+
+		record_set(&record, RECORD_TEXT_TARGET, row->word);
+		record.host = record.texts[RECORD_TEXT_TARGET];
+		length = record_encode(&record, buffer);
+		assert_int_equal(channel_put(channel, buffer, length, true), 0);
+	}
+}
+
+/* The views have words of their own: they are those of the vocabulary. */
+static void test_kinds(void **state)
+{
+	static const char *const views[] = {
+		"files", "target", "programs", "program",
+		"hosts", "host",   "tools",    "tool",
+	};
+	struct channel *channels[DRAIN_CHANNELS];
+	struct drain *drain;
+	int fds[DRAIN_CHANNELS], wait_ms;
+	char sql[256];
+
+	(void)state;
+	make_channels(channels, fds);
+	put_kinds(channels[1]);
+	assert_int_equal(drain_new(path, channels, &limits, &drain), 0);
+	assert_int_equal(drain_turn(drain, &wait_ms), 0);
+	drain_free(drain);
+	for (const struct policy_kind_row *row = policy_kinds; row->word;
+	     row++) {
+		const char *family = policy_family_word(row->family);
+
+		snprintf(sql, sizeof(sql),
+			 "SELECT kind FROM verdicts WHERE target = '%s'",
+			 row->word);
+		expect_word(sql, row->word);
+		for (size_t i = 0; i < 8; i += 2) {
+			snprintf(sql, sizeof(sql),
+				 "SELECT %s FROM %s WHERE %s = '%s'",
+				 views[i + 1], views[i], views[i + 1],
+				 row->word);
+			expect_word(sql,
+				    strcmp(family, views[i]) ? "" : row->word);
+		}
+	}
+	for (int i = 0; i < DRAIN_CHANNELS; i++) {
+		channel_free(channels[i]);
+		fd_close(fds[i]);
+	}
+}
+
+/* Likewise those for how a file is opened, and for verdicts. */
+static void test_words(void **state)
+{
+	struct database *database = NULL;
+	char sql[128];
+
+	(void)state;
+	assert_int_equal(database_open(path, &database), 0);
+	assert_int_equal(database_begin(database), 0);
+	for (uint32_t access = 0; access <= POLICY_ACCESS_EXEC; access++)
+		for (uint32_t verdict = POLICY_ALLOW; verdict <= POLICY_OBSERVE;
+		     verdict++) {
+			struct record record = {
+				.kind = POLICY_KIND_OPEN,
+				.access = access,
+				.verdict = verdict,
+				.pid = access * 16 + verdict,
+			};
+
+			assert_int_equal(database_add(database, &record), 0);
+		}
+	assert_int_equal(database_commit(database), 0);
+	database_free(database);
+	for (uint32_t pid = 0; pid < 64; pid++) {
+		if (pid % 16 < POLICY_ALLOW || pid % 16 > POLICY_OBSERVE)
+			continue;
+		snprintf(sql, sizeof(sql),
+			 "SELECT access FROM verdicts WHERE pid = %u", pid);
+		expect_word(sql, policy_access_word(pid / 16));
+		snprintf(sql, sizeof(sql),
+			 "SELECT verdict FROM verdicts WHERE pid = %u", pid);
+		expect_word(sql, policy_verdict_word(pid % 16));
+	}
+}
+
+/* Every number has a sentence of its own, and leads back to it. */
+static void test_reasons(void **state)
+{
+	uint32_t count = 0;
+
+	(void)state;
+	while (policy_reasons[count].sentence)
+		count++;
+	for (uint32_t reason = 1; reason <= count; reason++)
+		for (uint32_t verdict = POLICY_ALLOW; verdict <= POLICY_OBSERVE;
+		     verdict++)
+			assert_int_equal(policy_reason_read(policy_reason_text(
+						 reason, verdict)),
+					 reason);
+	assert_string_equal(policy_reason_text(0, POLICY_DENY), "?");
+	assert_string_equal(policy_reason_text(count + 1, POLICY_DENY), "?");
+	assert_int_equal(policy_reason_read("?"), 0);
+	assert_string_equal(
+		policy_reason_text(POLICY_REASON_DEFAULT, POLICY_OBSERVE),
+		"no rule allows it (default deny)");
+	assert_string_equal(
+		policy_reason_text(POLICY_REASON_DEFAULT, POLICY_ALLOW),
+		"no rule denies it (default allow)");
+}
+
+static void test_list_kinds(void **state)
+{
+	char kinds[QUERY_KINDS_SIZE];
+
+	(void)state;
+	query_list_kinds(kinds);
+	assert_string_equal(kinds, "open, list, exec, connect, accept, "
+				   "resolve, call, result or daemon");
+}
+
 static void expect_time(const char *text, int64_t wanted_s)
 {
 	int64_t ns;
@@ -277,6 +429,10 @@ int main(void)
 		TEST(test_locked),
 		TEST(test_newer_is_left_alone),
 		TEST(test_expire),
+		TEST(test_kinds),
+		TEST(test_words),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_list_kinds),
 		cmocka_unit_test(test_times),
 	};
 
