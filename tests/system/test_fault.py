@@ -108,8 +108,17 @@ def speed(seconds=1.5):
     return (counts[0] + counts[2] + counts[1] + counts[3]) / seconds, counts
 
 
-# What would be wrong is a gate that waits: that would be hundreds of times
-# slower.  How fast it is, bench/run tells.
+def not_held_up(name, before, now, counts):
+    """What would be wrong is a gate that waits for what is broken: that is
+    hundreds of times slower.  A gate that sleeps between questions because
+    somebody else wants the processor (gatekeeper/base/busy_poll.h) is five
+    times slower than one that need not, and not held up.  How fast it is,
+    bench/run tells."""
+    tap.check(f"{name}: not held up",
+              now > before / 20 and counts[4] < 1000,
+              f"{before:.0f} {now:.0f} a second, longest {counts[4]} ms")
+
+
 
 # Descriptors: the gate shares out what it may have, so it never runs out,
 # which the kernel would answer by refusing whoever asked.
@@ -120,8 +129,7 @@ gatekeeper = Gatekeeper(POLICY, command=[
     CONFIG], log="/mnt/few.log")
 few, counts = speed()
 print(f"# opens a second: {normal:.0f}; with 80 descriptors: {few:.0f}")
-tap.check("with 80 descriptors: not held up", few > normal / 4,
-          f"{normal} {few}")
+not_held_up("with 80 descriptors", normal, few, counts)
 for uid, path, want in ((PUPPY, OTHER, "3000 0 0"), (PUPPY, FILE, "0 3000 0"),
                         (KITTEN, FILE, "3000 0 0")):
     tap.equal(f"with 80 descriptors, 3000 threads at once, {uid} {path}",
@@ -141,8 +149,7 @@ print(f"# opens a second: {free:.0f} free, {locked:.0f} locked")
 tap.equal("database locked for 10 s: nothing denied opens", counts[2], 0)
 tap.equal("database locked for 10 s: nothing allowed is refused", counts[1],
           0)
-tap.check("database locked for 10 s: not held up", locked > free / 4,
-          f"{free} {locked}")
+not_held_up("database locked for 10 s", free, locked, counts)
 lock.execute("COMMIT")
 lock.close()
 tap.check("what happened meanwhile is written afterwards",
@@ -197,7 +204,7 @@ full, counts = speed(6)
 print(f"# opens a second: {free:.0f} free, {full:.0f} with a full disk")
 tap.equal("disk full: nothing denied opens", counts[2], 0)
 tap.equal("disk full: nothing allowed is refused", counts[1], 0)
-tap.check("disk full: not held up", full > free / 4, f"{free} {full}")
+not_held_up("disk full", free, full, counts)
 os.unlink(f"{SMALL_DISK}/ballast")
 tap.check("rows resume when there is room",
           wait_rows("note LIKE 'the log could not be written%full%'",
