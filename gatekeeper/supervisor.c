@@ -396,11 +396,7 @@ int supervisor_take_turn(struct supervisor *supervisor)
 {
 	int r = loop_turn(supervisor->loop, -1);
 
-	if (r < 0)
-		return r;
-	announce(supervisor);
-	tell_reloaded(supervisor);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int stop(struct supervisor *supervisor)
@@ -422,9 +418,11 @@ int supervisor_run(struct supervisor *supervisor)
 {
 	int r = 0;
 
-	announce(supervisor);
-	while (!r && !supervisor->stopping && !supervisor->handing_over)
+	while (!r && !supervisor->stopping && !supervisor->handing_over) {
+		announce(supervisor);
+		tell_reloaded(supervisor);
 		r = supervisor_take_turn(supervisor);
+	}
 	if (r || supervisor->stopping)
 		return r ? r : stop(supervisor);
 	event_log_note(&supervisor->log,

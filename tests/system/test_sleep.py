@@ -290,7 +290,7 @@ with about_to_sleep():
     gatekeeper.process.send_signal(signal.SIGUSR1)
     gatekeeper.process.wait()
     tap.check("gatekeeper gone for a restart: the account stays frozen",
-              openers.stand_still(PUPPY))
+              openers.stand_still(PUPPY), gatekeeper.words())
 with openers.quiet():
     subprocess.run(["gatekeeper", "--take-off"], check=True,
                    stdout=subprocess.DEVNULL)
