@@ -617,7 +617,7 @@ def ask_on(ready, seconds):
 
 
 ready = "/home/kitten/asking"
-late = meanwhile(KITTEN, ask_on, ready, 4)
+late = meanwhile(KITTEN, ask_on, ready, 4 * STRETCH)
 while not os.path.exists(ready) or os.path.getsize(ready) < 20:
     time.sleep(0.02)
 gatekeeper.reload(network(RULES).replace('"puppy"', '"kitten"'))
@@ -647,7 +647,7 @@ sh(OURS_PASS_BY_END)
 ready = "/home/puppy/restarting"
 gatekeeper.stop()
 gatekeeper = Gatekeeper(network(both))
-late = meanwhile(PUPPY, ask_on, ready, 5)
+late = meanwhile(PUPPY, ask_on, ready, 5 * STRETCH)
 while not os.path.exists(ready) or os.path.getsize(ready) < 20:
     time.sleep(0.02)
 gatekeeper.stop()
