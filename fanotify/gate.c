@@ -555,7 +555,7 @@ static int take_policy(struct gate *gate, int fd)
 		reply.type = MESSAGE_FAILED;
 		reply.value = (uint64_t)-r;
 	}
-	return message_send(gate->ends.control, &reply, -1);
+	return message_answer(gate->ends.control, &reply);
 }
 
 /*
@@ -836,7 +836,7 @@ static int say_loaded(struct gate *gate)
 		.value = policy_generation(gate->policy),
 	};
 
-	return message_send(gate->ends.control, &loaded, -1);
+	return message_answer(gate->ends.control, &loaded);
 }
 
 /* Answer all that is put aside, now, by what is known. */

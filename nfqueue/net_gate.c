@@ -197,7 +197,7 @@ static int take_policy(struct net_gate *gate, int fd)
 		reply.type = MESSAGE_FAILED;
 		reply.value = (uint64_t)-r;
 	}
-	return message_send(gate->ends.control, &reply, -1);
+	return message_answer(gate->ends.control, &reply);
 }
 
 static int take_message(struct net_gate *gate)
@@ -221,10 +221,9 @@ static int take_message(struct net_gate *gate)
 	case MESSAGE_POLICY:
 		return take_policy(gate, fd);
 	case MESSAGE_PING:
-		return message_send(gate->ends.control,
-				    &(struct message){.type = MESSAGE_PONG,
-						      .value = message.value},
-				    -1);
+		return message_answer(gate->ends.control,
+				      &(struct message){.type = MESSAGE_PONG,
+							.value = message.value});
 	case MESSAGE_STOP:
 		gate->stopping = true;
 		return 0;

@@ -169,11 +169,11 @@ static int take_message(struct server *server)
 			reply.type = MESSAGE_FAILED;
 			reply.value = (uint64_t)-r;
 		}
-		return message_send(server->ends.control, &reply, -1);
+		return message_answer(server->ends.control, &reply);
 	case MESSAGE_PING:
 		reply = (struct message){.type = MESSAGE_PONG,
 					 .value = message.value};
-		return message_send(server->ends.control, &reply, -1);
+		return message_answer(server->ends.control, &reply);
 	case MESSAGE_STOP:
 		server->stopping = true;
 		return 0;

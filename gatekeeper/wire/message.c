@@ -45,6 +45,13 @@ int message_send(int end, const struct message *message, int fd)
 	return 0;
 }
 
+int message_answer(int end, const struct message *message)
+{
+	int r = message_send(end, message, -1);
+
+	return r == -EPIPE || r == -ECONNRESET ? 0 : r;
+}
+
 /* Take the first descriptor, close any that nobody asked for. */
 static int take_fds(struct msghdr *header)
 {

@@ -51,6 +51,12 @@ MUST_CHECK int message_pair(int ret_ends[2]);
 MUST_CHECK int message_send(int end, const struct message *message, int fd);
 
 /*
+ * Answer with message.  That the other side is gone is no error here: it is
+ * heard of by message_receive(), and its helper may have to go on without it.
+ */
+MUST_CHECK int message_answer(int end, const struct message *message);
+
+/*
  * Receive one message without waiting.  *ret_fd is -1 or a descriptor that is
  * now the caller's; on any other outcome than 0 nothing was handed over.
  */

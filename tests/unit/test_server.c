@@ -530,6 +530,7 @@ static void orphans(void **state)
 
 	start();
 	send_policy(1);
+	say(MESSAGE_PING, 1, -1); /* nobody will hear the answer */
 	bed.control = fd_close(bed.control);
 	fd = connect_as(1000);
 	ask(fd, "a\n");
