@@ -221,9 +221,10 @@ static int take_message(struct net_gate *gate)
 	case MESSAGE_POLICY:
 		return take_policy(gate, fd);
 	case MESSAGE_PING:
-		return message_answer(gate->ends.control,
-				      &(struct message){.type = MESSAGE_PONG,
-							.value = message.value});
+		return message_answer(
+			gate->ends.control,
+			&(struct message){.type = MESSAGE_PONG,
+					  .value = message.value});
 	case MESSAGE_STOP:
 		gate->stopping = true;
 		return 0;
