@@ -359,6 +359,21 @@ says("the group leash may allow",
 says("but not look away", leash("mode", "observe", uid=OPERATOR, group=64011),
      2, "only root")
 says("undo by the group", leash("undo", uid=OPERATOR, group=64011), 0, "live")
+leash("mode", "enforce")
+says("nor by taking back what root has said of it",
+     leash("undo", uid=OPERATOR, group=64011), 2, "only root")
+says("which root may", leash("undo"), 0, "live")
+
+# Whoever may list the folder of the rules may lock it.
+holder = start_as(KITTEN, ["flock", "/etc/leash.d", "sleep", "60"])
+while subprocess.run(["flock", "-n", "/etc/leash.d", "true"]).returncode == 0:
+    time.sleep(0.02)
+says("a lock of somebody's keeps no change out", leash("mode", "enforce"), 0,
+     "live")
+tap.check("and is there all the while", holder.poll() is None)
+holder.kill()
+holder.wait()
+leash("undo")
 
 # What reads the log is for those who may read it; init is root's.
 MEMBER = {"uid": OPERATOR, "group": 64011}
