@@ -36,7 +36,7 @@ struct run_dir {
 	int folder;
 	int lock;
 	int proc;
-	struct strays strays;
+	struct array strays; /* struct stray */
 };
 
 static int try_lock(struct run_dir *dir)
@@ -105,6 +105,7 @@ struct run_dir *run_dir_free(struct run_dir *dir)
 	fd_close(dir->proc);
 	fd_close(dir->lock);
 	fd_close(dir->folder);
+	free(dir->strays.entries);
 	free(dir->path);
 	free(dir);
 	return NULL;

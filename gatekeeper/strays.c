@@ -108,48 +108,52 @@ static bool is_gatekeeper(int proc, pid_t pid)
 	return true;
 }
 
-/* Those of a container on this machine are its own. */
-static bool is_of_this_namespace(int proc, pid_t pid)
+static bool shares(int proc, pid_t pid, const char *namespace)
 {
 	char own[64], its[64];
 
-	return read_link(proc, getpid(), "ns/pid", own, sizeof(own)) >= 0 &&
-	       read_link(proc, pid, "ns/pid", its, sizeof(its)) >= 0 &&
+	return read_link(proc, getpid(), namespace, own, sizeof(own)) >= 0 &&
+	       read_link(proc, pid, namespace, its, sizeof(its)) >= 0 &&
 	       !strcmp(own, its);
 }
 
-int strays_find(int proc, struct strays *ret)
+/* Those of a container on this machine are its own. */
+static bool is_of_here(int proc, pid_t pid)
+{
+	return shares(proc, pid, "ns/pid") && shares(proc, pid, "ns/user");
+}
+
+int strays_find(int proc, struct array *ret)
 {
 	CLEANUP(close_dir) DIR *all = list_processes(proc);
 	const struct dirent *entry;
+	int r = 0;
 
 	ret->count = 0;
 	if (!all)
 		return -errno;
-	while (ret->count < STRAYS_MAX && (entry = readdir(all))) {
-		struct stray *stray = &ret->strays[ret->count];
+	while (!r && (entry = readdir(all))) {
+		struct stray stray = {.pid = atoi(entry->d_name)};
 		struct process_ids ids;
 
-		stray->pid = atoi(entry->d_name);
-		if (stray->pid <= 0 || !is_helper(proc, stray->pid) ||
-		    !is_of_this_namespace(proc, stray->pid) ||
-		    process_ids_of(proc, stray->pid, &ids))
+		if (stray.pid <= 0 || !is_helper(proc, stray.pid) ||
+		    !is_of_here(proc, stray.pid) ||
+		    process_ids_of(proc, stray.pid, &ids))
 			continue;
 		if (is_gatekeeper(proc, (pid_t)ids.parent_tgid))
 			return STRAYS_OWNED;
-		if (process_start_time(proc, stray->pid, &stray->start_time) ==
-		    0)
-			ret->count++;
+		if (process_start_time(proc, stray.pid, &stray.start_time) == 0)
+			r = array_add(ret, &stray, sizeof(stray), NULL);
 	}
-	return 0;
+	return r;
 }
 
-int strays_end(struct strays *strays, int proc)
+int strays_end(struct array *strays, int proc)
 {
 	int ended = 0;
 
-	for (size_t i = 0; i < strays->count; i++) {
-		const struct stray *stray = &strays->strays[i];
+	for (uint32_t i = 0; i < strays->count; i++) {
+		const struct stray *stray = ARRAY_AT(*strays, struct stray, i);
 		uint64_t start_time;
 
 		if (process_start_time(proc, stray->pid, &start_time) == 0 &&
@@ -172,7 +176,7 @@ void strays_kill_gates(int proc, pid_t except)
 		struct process_ids ids;
 
 		if (pid > 0 && pid != except && runs(proc, pid, gates) &&
-		    is_of_this_namespace(proc, pid) &&
+		    is_of_here(proc, pid) &&
 		    process_ids_of(proc, pid, &ids) == 0 &&
 		    (except <= 0 || (pid_t)ids.parent_tgid != except))
 			kill(pid, SIGKILL);

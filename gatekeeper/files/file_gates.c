@@ -168,12 +168,30 @@ static void forget_fallback(struct file_gates *gates)
 	gates->fallback_stops = false;
 }
 
+static void retire(struct file_gates *gates, struct family *family,
+		   int64_t now_ns)
+{
+	uint64_t one = 1;
+
+	if (family->retired_ns)
+		return;
+	family->retired_ns = now_ns;
+	if (write(family->retire, &one, sizeof(one)) < 0)
+		strays_kill_gates(gates->proc,
+				  gates->next ? gates->next->helper.pid : 0);
+}
+
 struct file_gates *file_gates_free(struct file_gates *gates)
 {
 	if (!gates)
 		return NULL;
-	for (int i = 0; i < FAMILIES; i++)
+	for (int i = 0; i < FAMILIES; i++) {
+		/* Its gates would go on without their main process. */
+		if (gates->families[i].exists)
+			retire(gates, &gates->families[i],
+			       clock_monotonic_ns());
 		forget_family(gates, &gates->families[i]);
+	}
 	forget_fallback(gates);
 	for (int i = 0; i < gates->owing_count; i++)
 		fd_close(gates->owing[i]);
@@ -377,19 +395,6 @@ static void promote(struct file_gates *gates)
 	gates->begun = true;
 	if (say(family->control, MESSAGE_GO, -1))
 		helper_kill(&family->helper);
-}
-
-static void retire(struct file_gates *gates, struct family *family,
-		   int64_t now_ns)
-{
-	uint64_t one = 1;
-
-	if (family->retired_ns)
-		return;
-	family->retired_ns = now_ns;
-	if (write(family->retire, &one, sizeof(one)) < 0)
-		strays_kill_gates(gates->proc,
-				  gates->next ? gates->next->helper.pid : 0);
 }
 
 /*

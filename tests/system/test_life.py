@@ -1,6 +1,7 @@
 """gatekeeper itself: start, wrong configurations, reload, stop, and what is
 left behind."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -295,6 +296,37 @@ tap.check("who is called as a helper is, and is none, is left alone",
 for process in crowd:
     process.kill()
     process.wait()
+
+# Nor does a crowd that stands in a helper's program, each before its first
+# instruction, hide those that are to be ended.
+def stand_in(program):
+    PTRACE_TRACEME = 0
+    libc = ctypes.CDLL(None)
+    for _ in range(80):
+        if os.fork() == 0:
+            libc.ptrace(PTRACE_TRACEME, 0, 0, 0)
+            os.execv(program, [program])
+    open("/home/kitten/standing", "w").close()
+    time.sleep(60)
+
+
+crowd = os.fork()
+if crowd == 0:
+    become(KITTEN)
+    stand_in("/usr/libexec/leash/leash-store")
+while not os.path.exists("/home/kitten/standing"):
+    time.sleep(0.02)
+time.sleep(0.3)
+tap.check("eighty stand there", len(find("leash-store")) > 80)
+for number in range(2):
+    gatekeeper.process.kill()
+    gatekeeper.process.wait()
+    gatekeeper = Gatekeeper(config(files=READ_OTHER),
+                            log=f"/mnt/crowd{number}.log")
+    gatekeeper.wait_for("took over from")
+os.kill(crowd, signal.SIGKILL)
+os.waitpid(crowd, 0)
+
 tap.check("there were many restarts", restarts > 5, restarts)
 tap.equal("nothing denied was opened in any",
           [int(count[2]) for count in counts], [0, 0, 0])
@@ -366,6 +398,37 @@ tap.check("which leash status calls a problem", status.returncode == 1 and
 gatekeeper.reload(good)
 status = subprocess.run(["leash", "status"], capture_output=True, text=True)
 tap.equal("until it is right again", status.returncode, 0)
+# One that cannot start leaves no gates of its own.
+gatekeeper.stop()
+hidden = [path for name in ("nft", "iptables-legacy-restore",
+                            "iptables-restore", "ip6tables-legacy-restore",
+                            "ip6tables-restore")
+          for path in [shutil.which(name)] if path]
+for path in hidden:
+    os.rename(path, path + ".away")
+write_config(good)
+with open("/mnt/cannot.log", "w") as log:
+    starting = subprocess.Popen(["gatekeeper", "--foreground", "--config",
+                                 CONFIG], stdout=log, stderr=log)
+end = time.monotonic() + PATIENCE_S
+while time.monotonic() < end and " answers, policy" not in open(
+        "/mnt/cannot.log").read():
+    time.sleep(0.02)
+tap.check("it waits for network rules, and its gates answer",
+          as_user(PUPPY, opening(FILE)) == "EPERM" and
+          starting.poll() is None, open("/mnt/cannot.log").read())
+starting.terminate()
+tap.check("told to stop, it has not started", starting.wait(30) != 0)
+end = time.monotonic() + PATIENCE_S
+while any(map(is_running, find("leash-fanotify"))) and \
+        time.monotonic() < end:
+    time.sleep(0.02)
+tap.equal("and nothing of it stays",
+          [pid for pid in find("leash-fanotify") if is_running(pid)], [])
+for path in hidden:
+    os.rename(path + ".away", path)
+gatekeeper = Gatekeeper(good, log="/mnt/sixth.log", command=FALL_BACK)
+
 take_off = ["gatekeeper", "--take-off"]
 done = subprocess.run(take_off, capture_output=True, text=True)
 tap.check("--take-off: not while one runs", done.returncode == 2 and
