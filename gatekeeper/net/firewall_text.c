@@ -95,8 +95,12 @@ static void write_nft_output(const struct policy *policy, FILE *out)
 	for (uint32_t i = 0; i < count_marks(policy); i++)
 		fprintf(out, "  ct mark & " MASK " == " MASK " accept\n",
 			NET_MARK_MASK, mark_of(policy, i));
-	fprintf(out, "  ct direction original queue num %d\n }\n",
-		NET_QUEUE_OUT);
+	/* Somebody else's socket has its port now, and waits for no gate. */
+	fprintf(out,
+		"  ct direction original meta skuid 0-%u ct mark set ct mark "
+		"& " MASK " accept\n"
+		"  ct direction original queue num %d\n }\n",
+		UINT32_MAX - 1, ~NET_MARK_MASK, NET_QUEUE_OUT);
 }
 
 static void write_nft_input(FILE *out)
@@ -242,6 +246,11 @@ static void write_output(const struct policy *policy, FILE *out)
 			"-A LEASH-OUTPUT -m connmark --mark " MASK "/" MASK
 			" -j RETURN\n",
 			mark_of(policy, i), NET_MARK_MASK);
+	/* Somebody else's socket has its port now, and waits for no gate. */
+	fprintf(out,
+		"-A LEASH-OUTPUT -m conntrack --ctdir ORIGINAL -m owner "
+		"--socket-exists -j CONNMARK --set-xmark 0/" MASK "\n",
+		NET_MARK_MASK);
 	/* Without a conntrack entry there is nothing to go by. */
 	fprintf(out,
 		"-A LEASH-OUTPUT -m conntrack --ctdir ORIGINAL -m connmark "

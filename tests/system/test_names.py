@@ -30,6 +30,26 @@ for name in ("secret.example", "hidden.wild.example", "wild.example"):
     tap.equal(f"{name}: the resolver was not asked", asked_of_resolver(name), 0)
 found, ms = as_user(KITTEN, lookup, "secret.example")
 tap.equal("another user resolves what it likes", found, [WEB])
+
+
+def ask_from(port, name):
+    """From that port; the code of the answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(AT_ONCE_MS / 1000)
+        client.bind(("", port))
+        client.sendto(question(name), (RESOLVER, 53))
+        return client.recv(4096)[3] & 15
+
+
+# The kernel remembers for a while who asked from a port.
+tap.equal("a question from a port", as_user(PUPPY, ask_from, 5353,
+                                            "web.example"), 0)
+before = visits()
+tap.equal("another user's question from there",
+          as_user(KITTEN, ask_from, 5353, "secret.example"), 0)
+tap.equal("goes by no gate", visits(), before)
+tap.equal("and frees the account from nothing",
+          as_user(PUPPY, ask_from, 5353, "secret.example"), 3)
 row = wait_rows("kind = 'resolve' AND host = 'hidden.wild.example'")[0]
 tap.equal("the refusal is written down",
           (row["verdict"], row["host_source"], row["note"], row["port"]),
