@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,9 +73,9 @@ static void take_common(struct edit *edit, uid_t who)
 }
 
 /*
- * leash.conf has its drop-ins in leash.d.  No lock: there is one gatekeeper, and
- * it makes one change after the other; and whoever may list the folder could
- * hold one for ever.
+ * leash.conf has its drop-ins in leash.d.  No lock: there is one gatekeeper,
+ * and it makes one change after the other; and whoever may list the folder
+ * could hold one for ever.
  */
 static int open_folder(struct edit *edit)
 {
@@ -156,10 +157,10 @@ static int write_ports(struct edit *edit, FILE *out, const char *ports)
 {
 	const char *at = ports;
 
-	if (!ports || !*ports)
+	if (!ports)
 		return 0;
 	fputs(" ports = (", out);
-	while (*at) {
+	for (bool more = true; more;) {
 		size_t length = strcspn(at, ",");
 		bool number = strspn(at, "0123456789") >= length;
 
@@ -170,10 +171,9 @@ static int write_ports(struct edit *edit, FILE *out, const char *ports)
 				     ports);
 		fprintf(out, number ? " %.*s" : " \"%.*s\"", (int)length, at);
 		at += length;
-		if (*at == ',') {
-			fputc(',', out);
-			at++;
-		}
+		more = *at == ',';
+		if (more)
+			fputc(*at++, out);
 	}
 	fputs(" );", out);
 	return 0;
@@ -332,21 +332,23 @@ static bool has_mode(const struct local_rules *rules, unsigned int change)
 static int undo(struct edit *edit)
 {
 	const char *text = fields_get(edit->request, "change");
-	unsigned int change = local_rules_last(&edit->rules);
+	unsigned long change = local_rules_last(&edit->rules);
 
 	if (!change)
 		return wrong(edit, "there is nothing to undo: %s has no change",
 			     edit->path);
 	if (text)
-		change = (unsigned int)strtoul(text, NULL, 10);
+		change = strtoul(text, NULL, 10);
+	if (change > UINT_MAX)
+		change = 0; /* which there is never */
 	/* What `leash mode` does is root's (control.c), so its undoing is. */
-	if (edit->uid != 0 && has_mode(&edit->rules, change))
-		return wrong(edit, "change %u is of the mode: only root may",
+	if (edit->uid != 0 && has_mode(&edit->rules, (unsigned int)change))
+		return wrong(edit, "change %lu is of the mode: only root may",
 			     change);
-	if (!local_rules_undo(&edit->rules, change))
+	if (!local_rules_undo(&edit->rules, (unsigned int)change))
 		return wrong(edit, "there is no change %s in %s",
 			     text ? text : "", edit->path);
-	edit->entry.change = change;
+	edit->entry.change = (unsigned int)change;
 	return 0;
 }
 

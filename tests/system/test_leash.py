@@ -375,6 +375,37 @@ holder.kill()
 holder.wait()
 leash("undo")
 
+# What is typed wrong, or does not fit, makes no rule, least of all a wide one.
+for words, said in (
+        (["allow", "file", ""], "empty"), (["deny", "program", ""], "empty"),
+        (["explain", "file", ""], "empty"),
+        (["allow", "host", "example.org:"], "ports are"),
+        (["allow", "host", "example.org:443,"], "ports are"),
+        (["allow", "host", "[::1]443"], "behind ]"),
+        (["allow", "host", "https://example.org/x"], "no URL"),
+        (["allow", "file", FILE, "--program", "/usr/bin/cat"], "for a host"),
+        (["allow", "tool", "Read", "--protocol", "tcp"], "for a host"),
+        (["allow", "program", "/usr/bin/id", "--write"], "allow file"),
+        (["deny", "file", FILE, "--write"], "no option"),
+        (["explain", "file", FILE, "--address", "192.0.2.1"], "for a host"),
+        (["explain", "host", "example.org", "--write"], "for a file"),
+        (["undo", "4294967297"], "no change")):
+    says("leash " + " ".join(words), leash(*words), 2, said)
+
+says("what changes is shown so that it does nothing to a terminal",
+     leash("allow", "file", f"{BOX}/a\u009b2Jb\u202ec", "--dry-run"), 0,
+     f"{BOX}/a\\xc2\\x9b2Jb\\xe2\\x80\\xaec")
+
+# What explain proposes is what it was asked about.
+for words, proposed in (
+        (["host", "[2001:db8::1]:443"], "allow host '[2001:db8::1]:443' "),
+        (["host", "198.51.100.9:53", "--protocol", "udp"],
+         "allow host 198.51.100.9:53 --protocol udp "),
+        (["host", "192.0.2.9", "--protocol", "icmp"],
+         "allow host 192.0.2.9 --protocol icmp "),
+        (["tool", "a tool; id"], "allow tool 'a tool; id' --account puppy")):
+    says("explain " + " ".join(words), leash("explain", *words), 1, proposed)
+
 # What reads the log is for those who may read it; init is root's.
 MEMBER = {"uid": OPERATOR, "group": 64011}
 says("root learns", leash("learn", "--refused", "--account", "puppy"), 0,

@@ -71,12 +71,13 @@ static int put_path(struct fields *request, bool runs, const char *what,
 	return EXIT_DONE;
 }
 
-static void put_host(struct fields *request, char *what,
-		     const struct options *options)
+static int put_host(struct fields *request, char *what,
+		    const struct options *options)
 {
 	const char *host, *port;
 
-	argument_split_host(what, &host, &port);
+	if (!argument_split_host(what, &host, &port))
+		return EXIT_ERROR;
 	fields_put(request, "kind", "connect");
 	fields_put(request, "host", host);
 	if (port)
@@ -87,6 +88,7 @@ static void put_host(struct fields *request, char *what,
 		fields_put(request, "address", options->address);
 	if (options->program)
 		fields_put(request, "program", options->program);
+	return EXIT_DONE;
 }
 
 static void print_rule(const struct fields *reply)
@@ -124,6 +126,14 @@ static void print_others(const struct fields *reply)
 			printf("  then     %s\n", terminal_shown(cursor.value));
 }
 
+static void print_option(const char *name, const char *value)
+{
+	if (!value)
+		return;
+	printf(" %s", name);
+	terminal_print_word(value);
+}
+
 static void print_fix(const struct fields *request, const struct fields *reply)
 {
 	const char *fix = fields_get(reply, "fix");
@@ -149,11 +159,19 @@ static void print_fix(const struct fields *request, const struct fields *reply)
 					      : " allow file",
 	      stdout);
 	if (host) {
+		const char *protocol = fields_get(request, "protocol");
+		const char *program = fields_get(request, "program");
 		char text[300];
 
-		snprintf(text, sizeof(text), "%s:%s", host,
-			 port ? port : "443");
+		if (protocol && !strcmp(protocol, "icmp"))
+			snprintf(text, sizeof(text), "%s", host);
+		else
+			snprintf(text, sizeof(text),
+				 strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
+				 port ? port : "443");
 		terminal_print_word(text);
+		print_option("--protocol", protocol);
+		print_option("--program", program);
 	} else {
 		terminal_print_word(path);
 	}
@@ -216,7 +234,8 @@ static const char *text_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
-static void print_call(const char *tool, const json_t *reply)
+static void print_call(const char *tool, const char *account,
+		       const json_t *reply)
 {
 	const char *verdict = text_of(reply, "verdict");
 	const char *origin = text_of(reply, "origin");
@@ -238,9 +257,12 @@ static void print_call(const char *tool, const json_t *reply)
 		       terminal_shown(text_of(finding, "rule")),
 		       terminal_shown(text_of(finding, "path")),
 		       terminal_shown(text_of(finding, "action")));
-	if (text_of(reply, "fix"))
-		printf("  to allow leash allow tool %s\n",
-		       terminal_shown(tool));
+	if (text_of(reply, "fix")) {
+		fputs("  to allow leash allow tool", stdout);
+		terminal_print_word(tool);
+		print_option("--account", account);
+		putchar('\n');
+	}
 }
 
 /* leash-toolcall is asked: it alone looks into arguments. */
@@ -269,9 +291,9 @@ static int explain_tool(const char *tool, const char *arguments,
 	    (getuid() == 0 && !only_account(account, sizeof(account))))
 		json_object_set_new(request, "account", json_string(account));
 	reply = tool_client_ask(&client, request, &problem);
-	json_decref(request);
 	tool_client_done(&client);
 	if (!reply) {
+		json_decref(request);
 		complaint_print("%s", problem);
 		return EXIT_ERROR;
 	}
@@ -280,9 +302,10 @@ static int explain_tool(const char *tool, const char *arguments,
 		json_dumpf(reply, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
-		print_call(tool, reply);
+		print_call(tool, text_of(request, "account"), reply);
 	}
 	r = strcmp(verdict, "deny") ? EXIT_DONE : EXIT_NO;
+	json_decref(request);
 	json_decref(reply);
 	return r;
 }
@@ -317,6 +340,21 @@ static int parse(int argc, char **argv, struct options *ret, char ***ret_words)
 	return r;
 }
 
+/* What does not matter would be left out of the question. */
+static int options_fit(const char *kind, const struct options *options)
+{
+	const char *host = options->address    ? "--address"
+			   : options->protocol ? "--protocol"
+			   : options->program  ? "--program"
+					       : NULL;
+
+	if (host && strcmp(kind, "host"))
+		return options_wrong("leash explain", "%s is for a host", host);
+	if (options->write && strcmp(kind, "file"))
+		return options_wrong("leash explain", "--write is for a file");
+	return OPTIONS_GO_ON;
+}
+
 int leash_explain(int argc, char **argv)
 {
 	struct options options = {NULL, NULL, NULL, NULL, false, false};
@@ -324,6 +362,9 @@ int leash_explain(int argc, char **argv)
 	char **words;
 	int r = parse(argc, argv, &options, &words);
 
+	if (r >= 0)
+		return r;
+	r = options_fit(words[0], &options);
 	if (r >= 0)
 		return r;
 	r = EXIT_DONE;
@@ -334,7 +375,7 @@ int leash_explain(int argc, char **argv)
 	else if (!strcmp(words[0], "exec") || !strcmp(words[0], "program"))
 		r = put_path(&request, true, words[1], &options);
 	else if (!strcmp(words[0], "host"))
-		put_host(&request, words[1], &options);
+		r = put_host(&request, words[1], &options);
 	else
 		r = options_wrong("leash explain",
 				  "it is file, exec, host or tool, not \"%s\"",

@@ -262,12 +262,30 @@ static int edit(struct fields *request, const struct options *options,
 	return r;
 }
 
+/* What is of no use for that kind would make the rule wider than was said. */
+static bool options_fit(const char *kind, bool allows,
+			const struct options *options)
+{
+	if (strcmp(kind, "host") && (options->program || options->protocol)) {
+		complaint_print("%s is for a host",
+				options->program ? "--program" : "--protocol");
+		return false;
+	}
+	if (options->write && (strcmp(kind, "file") || !allows)) {
+		complaint_print("--write is for allow file");
+		return false;
+	}
+	return true;
+}
+
 static int put_what(struct fields *request, const char *kind, char *what,
 		    bool allows, const struct options *options)
 {
 	CLEANUP_FREE char *path = NULL;
 	const char *host, *ports;
 
+	if (!options_fit(kind, allows, options))
+		return EXIT_ERROR;
 	if (!strcmp(kind, "file") || !strcmp(kind, "program")) {
 		bool file = kind[0] == 'f';
 
@@ -284,7 +302,8 @@ static int put_what(struct fields *request, const char *kind, char *what,
 		return EXIT_DONE;
 	}
 	if (!strcmp(kind, "host")) {
-		argument_split_host(what, &host, &ports);
+		if (!argument_split_host(what, &host, &ports))
+			return EXIT_ERROR;
 		fields_put(request, "rule",
 			   allows ? "host.allow" : "host.deny");
 		fields_put(request, "what", host);

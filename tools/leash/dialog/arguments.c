@@ -26,6 +26,10 @@ static bool make_absolute(const char *path, char ret[static PATH_MAX])
 {
 	char folder[PATH_MAX] = "";
 
+	if (!path[0]) {
+		complaint_print("a path is wanted, and the word is empty");
+		return false;
+	}
 	if (path[0] != '/' && !getcwd(folder, sizeof(folder))) {
 		complaint_print("%s: %s", path, strerror(errno));
 		return false;
@@ -113,16 +117,27 @@ char *argument_path(const char *path)
 	return whole;
 }
 
-void argument_split_host(char *text, const char **ret_host,
+bool argument_split_host(char *text, const char **ret_host,
 			 const char **ret_ports)
 {
 	char *colon = strrchr(text, ':');
 
+	if (strstr(text, "://")) {
+		complaint_print("%s: a host is a name or an address, no URL",
+				text);
+		return false;
+	}
 	*ret_host = text;
 	*ret_ports = NULL;
 	if (text[0] == '[' && strchr(text, ']')) {
 		char *end = strchr(text, ']');
 
+		if (end[1] && end[1] != ':') {
+			complaint_print("%s: behind ] comes a colon, and "
+					"ports",
+					text);
+			return false;
+		}
 		*ret_host = text + 1;
 		*end = '\0';
 		if (end[1] == ':')
@@ -131,4 +146,5 @@ void argument_split_host(char *text, const char **ret_host,
 		*colon = '\0';
 		*ret_ports = colon + 1;
 	}
+	return true;
 }

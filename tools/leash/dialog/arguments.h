@@ -4,6 +4,8 @@
  * arguments - paths and hosts as they are typed
  */
 
+#include <stdbool.h>
+
 /*
  * The path as gatekeeper knows it: absolute, symlinks followed as far as it
  * exists.  A pattern is left as it is.  Owned by the caller; NULL: reported.
@@ -16,6 +18,7 @@ char *argument_path(const char *path);
  */
 char *argument_path_written(const char *path);
 
-/* Split "HOST:PORTS", "[ADDRESS]:PORTS", HOST: *ret_ports or NULL. */
-void argument_split_host(char *text, const char **ret_host,
+/* Split "HOST:PORTS", "[ADDRESS]:PORTS", HOST: *ret_ports or NULL.  False:
+ * reported. */
+bool argument_split_host(char *text, const char **ret_host,
 			 const char **ret_ports);

@@ -5,8 +5,26 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gatekeeper/base/escape.h"
 #include "tools/lib/complaint.h"
 #include "tools/lib/control_client.h"
+
+/* A line of a file, its blanks as they are, and of the rest what is unshowable
+ * by its number: an account may have named what is in it. */
+static void print_line(const char *line, size_t length)
+{
+	for (size_t i = 0; i < length;) {
+		size_t n = line[i] == '\t'
+				   ? 1
+				   : escape_printable(line + i, length - i);
+
+		if (n)
+			fwrite(line + i, 1, n, stdout);
+		else
+			printf("\\x%02x", (unsigned char)line[i]);
+		i += n ? n : 1;
+	}
+}
 
 /* After a dry run its caller says what to type. */
 static int print_done(const struct control_client_reply *reply, bool dry_run)
@@ -23,8 +41,9 @@ static int print_done(const struct control_client_reply *reply, bool dry_run)
 				    : diff[0] == '-' ? "\033[31m"
 						     : "";
 
-		printf("%s%.*s%s\n", colour ? paint : "", (int)length, diff,
-		       colour && *paint ? "\033[0m" : "");
+		fputs(colour ? paint : "", stdout);
+		print_line(diff, length);
+		puts(colour && *paint ? "\033[0m" : "");
 		diff += length + (diff[length] == '\n');
 	}
 	if (notes)
