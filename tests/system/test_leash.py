@@ -389,6 +389,8 @@ for words, said in (
         (["deny", "file", FILE, "--write"], "no option"),
         (["explain", "file", FILE, "--address", "192.0.2.1"], "for a host"),
         (["explain", "host", "example.org", "--write"], "for a file"),
+        (["allow", "--last", "--program", "/usr/bin/id"], "--last makes"),
+        (["allow", "--last", "--write"], "--last makes"),
         (["undo", "4294967297"], "no change")):
     says("leash " + " ".join(words), leash(*words), 2, said)
 
@@ -403,6 +405,7 @@ for words, proposed in (
          "allow host 198.51.100.9:53 --protocol udp "),
         (["host", "192.0.2.9", "--protocol", "icmp"],
          "allow host 192.0.2.9 --protocol icmp "),
+        (["file", "/srv/a*[b]"], "allow file '/srv/a\\*\\[b"),
         (["tool", "a tool; id"], "allow tool 'a tool; id' --account puppy")):
     says("explain " + " ".join(words), leash("explain", *words), 1, proposed)
 

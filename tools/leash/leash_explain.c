@@ -22,6 +22,7 @@
 #include "tools/leash/dialog/terminal.h"
 #include "tools/lib/complaint.h"
 #include "tools/lib/explain_client.h"
+#include "tools/lib/narrow.h"
 #include "tools/lib/tool_client.h"
 
 struct options {
@@ -173,7 +174,9 @@ static void print_fix(const struct fields *request, const struct fields *reply)
 		print_option("--protocol", protocol);
 		print_option("--program", program);
 	} else {
-		terminal_print_word(path);
+		CLEANUP_FREE char *literal = narrow_literal(path);
+
+		terminal_print_word(literal ? literal : path);
 	}
 	if (fields_get(request, "access"))
 		fputs(" --write", stdout);

@@ -94,6 +94,13 @@ static int parse_allow(int argc, char **argv, struct options *ret,
 		return options_wrong(command.name,
 				     "--last does not take \"%s\"",
 				     (*ret_words)[0]);
+	if (ret->last && (ret->program || ret->protocol || ret->write))
+		return options_wrong(command.name,
+				     "--last makes a rule for what was "
+				     "refused, without %s",
+				     ret->program    ? "--program"
+				     : ret->protocol ? "--protocol"
+						     : "--write");
 	if (!ret->last && (!(*ret_words)[0] || !(*ret_words)[1]))
 		return options_wrong(command.name, "something is missing");
 	return r;
